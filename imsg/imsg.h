@@ -28,9 +28,8 @@
 #define IBUF_READ_SIZE		65535	/* bytes that one read takes at most */
 #define IMSG_HEADER_SIZE	sizeof(struct imsg_hdr)
 #define MAX_IMSGSIZE		16384	/* bytes with header, unless set */
-#define IMSG_FD_MARK		0x80000000U	/* in len: brings a descriptor */
+#define IMSG_FD_MARK		0x80000000U	/* in len: with descriptor */
 
-struct ibufqueue;			/* opaque */
 struct msgbuf;				/* opaque */
 
 /* A buffer, or a view of somebody else's bytes.  All members are private. */
@@ -43,6 +42,12 @@ struct ibuf {
 	size_t			 wpos;	/* end of what was written */
 	int			 fd;	/* owned, or -1 */
 	int			 view;	/* base is borrowed */
+};
+
+/* A queue of buffers.  All members are private. */
+struct ibufqueue {
+	TAILQ_HEAD(, ibuf)	 bufs;
+	uint32_t		 len;
 };
 
 /* On the wire, in host order: both ends are on the same machine. */
@@ -71,7 +76,7 @@ struct imsgbuf {
 	int		 flags;
 };
 
-/* --- channel --------------------------------------------------------------- */
+/* --- channel ------------------------------------------------------------ */
 
 /*
  * Makes both directions ready on fd, a stream socket, and remembers
@@ -133,7 +138,7 @@ uint32_t	 imsgbuf_queuelen(struct imsgbuf *);
  */
 void		 imsgbuf_clear(struct imsgbuf *);
 
-/* --- sending: channel, type, id, pid (0: ours), ... ------------------------ */
+/* --- sending: channel, type, id, pid (0: ours), ... --------------------- */
 
 /*
  * Queues a message with a copy of len bytes.  Returns 1, or -1.  Takes the
@@ -174,7 +179,7 @@ void		 imsg_close(struct imsgbuf *, struct ibuf *);
  */
 int		 imsg_forward(struct imsgbuf *, struct imsg *);
 
-/* --- receiving ------------------------------------------------------------- */
+/* --- receiving ---------------------------------------------------------- */
 
 /* What the header says: claims of the sender. */
 uint32_t	 imsg_get_type(struct imsg *);
@@ -206,7 +211,7 @@ void		 imsg_ibufq_push(struct ibufqueue *, struct imsg *);
  */
 int		 imsg_ibufq_pop(struct ibufqueue *, struct imsg *);
 
-/* --- buffers: making ------------------------------------------------------- */
+/* --- buffers: making ---------------------------------------------------- */
 
 /* A buffer for len bytes, never more.  The caller frees it. */
 struct ibuf	*ibuf_open(size_t);
@@ -217,7 +222,8 @@ struct ibuf	*ibuf_open(size_t);
 struct ibuf	*ibuf_dynamic(size_t, size_t);
 /*
  * Append.  ERANGE if it does not fit, which includes every view.  The
- * source of ibuf_add_ibuf() (its unread bytes) is not consumed.
+ * source of ibuf_add_ibuf() (its unread bytes) is not consumed; what is
+ * added must not lie in the buffer itself, which may move.
  */
 int		 ibuf_add(struct ibuf *, const void *, size_t);
 int		 ibuf_add_ibuf(struct ibuf *, const struct ibuf *);
@@ -273,7 +279,7 @@ int		 ibuf_fd_avail(struct ibuf *);
  */
 void		 ibuf_free(struct ibuf *);
 
-/* --- buffers: reading ------------------------------------------------------ */
+/* --- buffers: reading --------------------------------------------------- */
 
 /*
  * Make the first argument a view of memory; of the unread bytes of a
@@ -314,7 +320,7 @@ size_t		 ibuf_left(const struct ibuf *);
 /* Makes everything unread again. */
 void		 ibuf_rewind(struct ibuf *);
 
-/* --- queues below ---------------------------------------------------------- */
+/* --- queues below ------------------------------------------------------- */
 
 /* An output queue.  NULL with ENOMEM. */
 struct msgbuf	*msgbuf_new(void);
@@ -340,8 +346,9 @@ void		 msgbuf_concat(struct msgbuf *, struct ibufqueue *);
 /* How many buffers are not sent completely. */
 uint32_t	 msgbuf_queuelen(struct msgbuf *);
 /*
- * The next message read, from its header on, which the caller frees; or
- * NULL if none is complete, and errno is 0 or what ended reading.
+ * The next message read, from its header on, which the caller frees.  NULL
+ * if none is complete, which leaves errno alone, or if reading has failed
+ * for good, and errno says why.
  */
 struct ibuf	*msgbuf_get(struct msgbuf *);
 /*
