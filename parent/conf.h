@@ -28,7 +28,8 @@
 
 #define CONF_ERRORS_MAX		50	/* then reading is given up */
 #define CONF_FILE_MAX		(256 * 1024)	/* bytes */
-#define CONF_INCLUDES_MAX	8	/* files within files */
+#define CONF_DEPTH_MAX		8	/* files within files */
+#define CONF_FILES_MAX		64	/* files altogether */
 #define CONF_TOKEN_MAX		1023	/* bytes of a word or string */
 #define CONF_LIST_MAX		256	/* listeners, folders, emulators each */
 #define CONF_UID_FIRST		1000	/* below are the system's accounts */
@@ -160,6 +161,14 @@ typedef void	(conf_complain)(void *, const char *);
 #define CONF_USERS	0x20
 #define CONF_LIMITS	0x40	/* clients, calls, start timeout */
 
+/* The complaints about one configuration; only for conf.c and parse.y. */
+struct conf_errors {
+	conf_complain		*complain;
+	void			*arg;
+	const char		*file;		/* for what has no position */
+	unsigned int		 n;
+};
+
 /* conf.c */
 struct conf	*conf_new(int);
 void		 conf_free(struct conf *);
@@ -176,5 +185,14 @@ const char	*conf_class_name(enum conf_class);
 const char	*conf_role_name(enum conf_role);
 int		 conf_macro_set(struct conf_macros *, const char *);
 void		 conf_macros_clear(struct conf_macros *);
+void		 conf_error(struct conf_errors *, const struct conf_pos *,
+		    const char *, ...) __attribute__((format(printf, 3, 4)));
+const char	*conf_path_wrong(const char *);
+void		 conf_listen_free(struct conf_listen *);
+void		 conf_paths_clear(struct conf_paths *);
+
+/* parse.y */
+void		 conf_parse(struct conf *, const char *, int,
+		    const struct conf_macros *, struct conf_errors *);
 
 #endif

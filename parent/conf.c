@@ -1,0 +1,763 @@
+/*
+ * Copyright (c) 2026 The qemud authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What is true of a configuration as a whole: defaults, checks across
+ * directives, accounts, printing, and what changes with a new one.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <vis.h>
+
+#include "parent/conf.h"
+#include "paths.h"
+
+static const char *const dir_names[DIR_N] = {
+	[DIR_DEFINITIONS] = "definitions",
+	[DIR_STATE] = "state",
+	[DIR_LOG] = "log",
+	[DIR_RUN] = "run",
+};
+
+static const struct {
+	const char	*name;
+	const char	*user;		/* of the system instance */
+} roles[ROLE_N] = {
+	[ROLE_QEMUD] = { "qemud", "_qemud" },
+	[ROLE_NETD] = { "netd", "_qemudnet" },
+	[ROLE_NETD_RO] = { "netd-ro", "_qemudro" },
+	[ROLE_NETD_LAUNCH] = { "netd-launch", "_qemudlaunch" },
+	[ROLE_MONITORD] = { "monitord", "_qemudmon" },
+};
+
+/* A launcher stays connected, and one user may run many. */
+static const struct {
+	const char	*name;
+	const char	*socket;
+	mode_t		 mode;		/* in a session always 0600 */
+	unsigned int	 clients;
+	unsigned int	 per_user;
+} classes[CLASS_N] = {
+	[CLASS_FULL] = { "full-control", "qemud", 0600, 2000, 2000 },
+	[CLASS_RO] = { "read-only", "qemud-ro", 0666, 1000, 100 },
+	[CLASS_LAUNCH] = { "launch", "launch", 0666, 2000, 1000 },
+};
+
+static const struct {
+	int		 session;
+	int		 readonly;
+	const char	*path;
+} files[] = {
+	{ 0, 0, LOCALSTATEDIR "/lib/qemud/images" },
+	{ 0, 0, "/var/lib/libvirt/images" },
+	{ 0, 1, "/var/lib/libvirt/boot" },
+	{ 0, 1, "/boot" },
+	{ 1, 0, "/" },
+};
+
+static const char *const emulators[] = {
+	"/usr/bin/qemu-system-*",
+	"/usr/libexec/qemu-kvm",
+};
+
+const char *
+conf_class_name(enum conf_class class)
+{
+	return (classes[class].name);
+}
+
+const char *
+conf_role_name(enum conf_role role)
+{
+	return (roles[role].name);
+}
+
+/* --- making and freeing ------------------------------------------------------ */
+
+struct conf *
+conf_new(int session)
+{
+	struct conf	*c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return (NULL);
+	c->session = session;
+	TAILQ_INIT(&c->names);
+	TAILQ_INIT(&c->listens);
+	TAILQ_INIT(&c->files);
+	TAILQ_INIT(&c->emulators);
+	return (c);
+}
+
+void
+conf_listen_free(struct conf_listen *l)
+{
+	if (l == NULL)
+		return;
+	if (l->fd != -1)
+		close(l->fd);
+	free(l->path);
+	free(l->owner);
+	free(l->group);
+	free(l);
+}
+
+void
+conf_paths_clear(struct conf_paths *paths)
+{
+	struct conf_path	*p;
+
+	while ((p = TAILQ_FIRST(paths)) != NULL) {
+		TAILQ_REMOVE(paths, p, entry);
+		free(p->path);
+		free(p);
+	}
+}
+
+void
+conf_free(struct conf *c)
+{
+	struct conf_listen	*l;
+	struct conf_name	*n;
+	int			 i;
+
+	if (c == NULL)
+		return;
+	while ((l = TAILQ_FIRST(&c->listens)) != NULL) {
+		TAILQ_REMOVE(&c->listens, l, entry);
+		conf_listen_free(l);
+	}
+	conf_paths_clear(&c->files);
+	conf_paths_clear(&c->emulators);
+	for (i = 0; i < DIR_N; i++)
+		free(c->dirs[i].path);
+	for (i = 0; i < ROLE_N; i++)
+		free(c->users[i].name);
+	while ((n = TAILQ_FIRST(&c->names)) != NULL) {
+		TAILQ_REMOVE(&c->names, n, entry);
+		free(n);
+	}
+	free(c->file);
+	free(c);
+}
+
+/* From -D name=value; -1 with EINVAL if it is not of that form. */
+int
+conf_macro_set(struct conf_macros *macros, const char *text)
+{
+	struct conf_macro	*m;
+	const char		*s;
+	size_t			 len = 0;
+
+	while (isalnum((unsigned char)text[len]) || text[len] == '_')
+		len++;
+	for (s = text; *s != '\0' && !iscntrl((unsigned char)*s); s++)
+		;
+	if (len == 0 || text[len] != '=' || *s != '\0' ||
+	    s - text > CONF_TOKEN_MAX) {
+		errno = EINVAL;
+		return (-1);
+	}
+	if ((m = calloc(1, sizeof(*m))) == NULL ||
+	    (m->name = strndup(text, len)) == NULL ||
+	    (m->value = strdup(text + len + 1)) == NULL) {
+		if (m != NULL)
+			free(m->name);
+		free(m);
+		return (-1);
+	}
+	TAILQ_INSERT_HEAD(macros, m, entry);	/* the last one wins */
+	return (0);
+}
+
+void
+conf_macros_clear(struct conf_macros *macros)
+{
+	struct conf_macro	*m;
+
+	while ((m = TAILQ_FIRST(macros)) != NULL) {
+		TAILQ_REMOVE(macros, m, entry);
+		free(m->name);
+		free(m->value);
+		free(m);
+	}
+}
+
+/* --- checks -------------------------------------------------------------------- */
+
+/* pos may be NULL; that of a default is nowhere. */
+void
+conf_error(struct conf_errors *errs, const struct conf_pos *pos,
+    const char *fmt, ...)
+{
+	va_list	 ap;
+	char	 what[2048], line[4096], safe[sizeof(line) * 4];
+
+	if (++errs->n > CONF_ERRORS_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	if (pos != NULL && pos->file != NULL)
+		snprintf(line, sizeof(line), "%s:%u:%u: %s", pos->file,
+		    pos->line, pos->column, what);
+	else
+		snprintf(line, sizeof(line), "%s: %s", errs->file, what);
+	strvis(safe, line, VIS_CSTYLE | VIS_NL | VIS_NOSLASH);
+	errs->complain(errs->arg, safe);
+	if (errs->n == CONF_ERRORS_MAX) {
+		snprintf(line, sizeof(line), "%s: too many errors, the rest "
+		    "is not shown", errs->file);
+		strvis(safe, line, VIS_CSTYLE | VIS_NL | VIS_NOSLASH);
+		errs->complain(errs->arg, safe);
+	}
+}
+
+/* What is wrong with a path from the root, or NULL. */
+const char *
+conf_path_wrong(const char *path)
+{
+	const char	*s;
+	size_t		 n;
+
+	if (path[0] != '/')
+		return ("not an absolute path");
+	for (s = path; *s != '\0'; s++)
+		if (iscntrl((unsigned char)*s))
+			return ("has a control character");
+	for (s = path; s != NULL && path[1] != '\0'; s = strchr(s + 1, '/')) {
+		n = strcspn(s + 1, "/");
+		if (n == 0)
+			return ("has an empty component");
+		if (n <= 2 && strspn(s + 1, ".") >= n)
+			return ("has a . or .. component");
+	}
+	return (NULL);
+}
+
+static int
+is_below(const char *path, const char *dir)
+{
+	size_t	 len = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
+
+	return (strncmp(path, dir, len) == 0 && path[len] == '/' &&
+	    path[len + 1] != '\0');
+}
+
+/* Who could write our configuration or the emulators would own the host. */
+static void
+check_files(struct conf *c, struct conf_errors *errs)
+{
+	struct conf_path	*f, *e;
+	struct conf_name	*n;
+	char			*path;
+
+	TAILQ_FOREACH(f, &c->files, entry) {
+		if (f->readonly || c->session)
+			continue;
+		TAILQ_FOREACH(e, &c->emulators, entry)
+			if (is_below(e->path, f->path))
+				conf_error(errs, &f->pos, "\"%s\": guests "
+				    "could write the emulator \"%s\", so this "
+				    "must be read-only", f->path, e->path);
+		TAILQ_FOREACH(n, &c->names, entry) {
+			if ((path = realpath(n->name, NULL)) != NULL &&
+			    is_below(path, f->path))
+				conf_error(errs, &f->pos, "\"%s\": guests "
+				    "could write the configuration \"%s\", so "
+				    "this must be read-only", f->path, path);
+			free(path);
+		}
+	}
+}
+
+static void
+check_twice(struct conf_paths *paths, struct conf_errors *errs)
+{
+	struct conf_path	*a, *b;
+
+	TAILQ_FOREACH(b, paths, entry)
+		for (a = TAILQ_FIRST(paths); a != b; a = TAILQ_NEXT(a, entry))
+			if (strcmp(a->path, b->path) == 0) {
+				conf_error(errs, &b->pos,
+				    "\"%s\" is given twice", b->path);
+				break;
+			}
+}
+
+static void
+check_listens(struct conf *c, struct conf_errors *errs)
+{
+	struct conf_listen	*a, *b;
+	const size_t		 max =
+	    sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	TAILQ_FOREACH(b, &c->listens, entry) {
+		if (strlen(b->path) > max)
+			conf_error(errs, &b->pos, "\"%s\": a socket's path "
+			    "can have %zu bytes, this one has %zu", b->path,
+			    max, strlen(b->path));
+		for (a = TAILQ_FIRST(&c->listens); a != b;
+		    a = TAILQ_NEXT(a, entry))
+			if (strcmp(a->path, b->path) == 0) {
+				conf_error(errs, b->pos.file != NULL ?
+				    &b->pos : &a->pos, "\"%s\" is listened "
+				    "on twice%s%s", b->path,
+				    b->pos.file != NULL ? "" :
+				    ": it is also the default for ",
+				    b->pos.file != NULL ? "" :
+				    classes[b->class].name);
+				break;
+			}
+	}
+}
+
+/* What spans several directives, or is a default. */
+static void
+conf_check(struct conf *c, struct conf_errors *errs)
+{
+	const char	*wrong;
+	int		 i, j;
+
+	for (i = 0; i < DIR_N; i++) {
+		if ((wrong = conf_path_wrong(c->dirs[i].path)) != NULL)
+			conf_error(errs, &c->dirs[i].pos, "%s in \"%s\": %s",
+			    dir_names[i], c->dirs[i].path, wrong);
+		for (j = 0; j < i; j++)
+			if (strcmp(c->dirs[i].path, c->dirs[j].path) == 0)
+				conf_error(errs, c->dirs[i].pos.file != NULL ?
+				    &c->dirs[i].pos : &c->dirs[j].pos,
+				    "%s and %s cannot both be in \"%s\"",
+				    dir_names[j], dir_names[i],
+				    c->dirs[i].path);
+	}
+	for (i = 0; i < ROLE_N && !c->session; i++)
+		for (j = 0; j < i; j++)
+			if (strcmp(c->users[i].name, c->users[j].name) == 0)
+				conf_error(errs, c->users[i].pos.file != NULL ?
+				    &c->users[i].pos : &c->users[j].pos,
+				    "%s and %s cannot both be \"%s\": they "
+				    "must not reach each other",
+				    roles[j].name, roles[i].name,
+				    c->users[i].name);
+	check_listens(c, errs);
+	check_twice(&c->files, errs);
+	check_twice(&c->emulators, errs);
+	check_files(c, errs);
+}
+
+/* --- defaults -------------------------------------------------------------------- */
+
+/* $var/sub if that variable is an absolute path, else below the home. */
+static char *
+session_path(const char *var, const char *sub, const char *home_sub)
+{
+	struct passwd	*pw;
+	const char	*base;
+	char		*path;
+	size_t		 len;
+
+	if (var == NULL || (base = getenv(var)) == NULL || base[0] != '/') {
+		sub = home_sub;
+		base = getenv("HOME");
+		if (base == NULL || base[0] != '/')
+			base = (pw = getpwuid(getuid())) == NULL ? "/" :
+			    pw->pw_dir;
+	}
+	for (len = strlen(base); len > 0 && base[len - 1] == '/'; len--)
+		;
+	if (asprintf(&path, "%.*s%s", (int)len, base, sub) == -1)
+		return (NULL);
+	return (path);
+}
+
+static char *
+default_dir(int session, enum conf_dirs dir)
+{
+	switch (dir) {
+	case DIR_DEFINITIONS:
+		return (session ? session_path(NULL, NULL, "/.qemud.d") :
+		    strdup(SYSCONFDIR "/qemud.d"));
+	case DIR_STATE:
+		return (session ? session_path(NULL, NULL, "/.qemud.d/state") :
+		    strdup(LOCALSTATEDIR "/lib/qemud"));
+	case DIR_LOG:
+		return (session ? session_path(NULL, NULL, "/.qemud.d/log") :
+		    strdup(LOCALSTATEDIR "/log/qemud"));
+	case DIR_RUN:
+		return (session ? session_path("XDG_RUNTIME_DIR", "/qemud",
+		    "/.qemud.d/run") : strdup(RUNDIR "/qemud"));
+	default:
+		return (NULL);
+	}
+}
+
+static int
+default_path(struct conf_paths *to, const char *path, int readonly)
+{
+	struct conf_path	*p;
+
+	if ((p = calloc(1, sizeof(*p))) == NULL ||
+	    (p->path = strdup(path)) == NULL) {
+		free(p);
+		return (-1);
+	}
+	p->readonly = readonly;
+	TAILQ_INSERT_TAIL(to, p, entry);
+	return (0);
+}
+
+static int
+default_listen(struct conf *c, enum conf_class class)
+{
+	struct conf_listen	*l;
+
+	if ((l = calloc(1, sizeof(*l))) == NULL ||
+	    asprintf(&l->path, "%s/%s", c->dirs[DIR_RUN].path,
+	    classes[class].socket) == -1) {
+		free(l);
+		return (-1);
+	}
+	l->class = class;
+	l->mode = (mode_t)-1;
+	l->uid = (uid_t)-1;
+	l->gid = (gid_t)-1;
+	l->fd = -1;
+	TAILQ_INSERT_TAIL(&c->listens, l, entry);
+	return (0);
+}
+
+/* Fills in what no line has said. */
+static int
+conf_defaults(struct conf *c)
+{
+	struct conf_listen	*l;
+	struct conf_limit	*m;
+	size_t			 i;
+
+	for (i = 0; i < DIR_N; i++)
+		if (c->dirs[i].path == NULL && (c->dirs[i].path =
+		    default_dir(c->session, i)) == NULL)
+			return (-1);
+	for (i = 0; i < CLASS_N; i++) {
+		TAILQ_FOREACH(l, &c->listens, entry)
+			if (l->class == i)
+				break;
+		if (l == NULL && default_listen(c, i) == -1)
+			return (-1);
+		m = &c->limits[i];
+		if (m->clients == 0)
+			m->clients = classes[i].clients;
+		if (m->per_user == 0)
+			m->per_user = c->session ? m->clients :
+			    classes[i].per_user;
+		if (m->per_user > m->clients)
+			m->per_user = m->clients;
+	}
+	TAILQ_FOREACH(l, &c->listens, entry)
+		if (l->mode == (mode_t)-1)
+			l->mode = c->session ? 0600 : classes[l->class].mode;
+	if (TAILQ_EMPTY(&c->files))
+		for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+			if (files[i].session == c->session &&
+			    default_path(&c->files, files[i].path,
+			    files[i].readonly) == -1)
+				return (-1);
+	if (TAILQ_EMPTY(&c->emulators))
+		for (i = 0; i < sizeof(emulators) / sizeof(emulators[0]); i++)
+			if (default_path(&c->emulators, emulators[i], 0) == -1)
+				return (-1);
+	if (!c->session && c->uids_pos.file == NULL) {
+		c->uid_first = 200000;
+		c->uid_last = 265535;
+	}
+	for (i = 0; i < ROLE_N && !c->session; i++)
+		if (c->users[i].name == NULL &&
+		    (c->users[i].name = strdup(roles[i].user)) == NULL)
+			return (-1);
+	if (c->calls == 0)
+		c->calls = 64;
+	if (c->start_timeout == 0)
+		c->start_timeout = 30;
+	return (0);
+}
+
+/*
+ * Reads file into a new configuration, or with NULL the usual one, which a
+ * session need not have.  On -1 each reason has been told to complain, and
+ * all that can be done with c is to free it.
+ */
+int
+conf_load(struct conf *c, const char *file, const struct conf_macros *cmdline,
+    conf_complain *complain, void *arg)
+{
+	struct conf_errors	 errs = { complain, arg, "qemud.conf", 0 };
+	char			*path;
+
+	if (file != NULL)
+		path = strdup(file);
+	else if (c->session)
+		path = session_path("XDG_CONFIG_HOME", "/qemud/qemud.conf",
+		    "/.config/qemud/qemud.conf");
+	else
+		path = strdup(SYSCONFDIR "/qemud/qemud.conf");
+	if (path != NULL) {
+		errs.file = path;
+		conf_parse(c, path, file == NULL && c->session, cmdline,
+		    &errs);
+	}
+	if (path == NULL || conf_defaults(c) == -1)
+		conf_error(&errs, NULL, "%s", strerror(errno));
+	else
+		conf_check(c, &errs);
+	free(path);
+	return (errs.n == 0 ? 0 : -1);
+}
+
+/* --- accounts ------------------------------------------------------------------ */
+
+static void
+find_user(struct conf *c, enum conf_role role, struct conf_errors *errs)
+{
+	struct conf_user	*u = &c->users[role];
+	struct passwd		*pw;
+	int			 i;
+
+	if ((pw = getpwnam(u->name)) == NULL) {
+		conf_error(errs, &u->pos, "%s runs as \"%s\", but there is no "
+		    "such user: make one, or name another with user %s",
+		    roles[role].name, u->name, roles[role].name);
+		return;
+	}
+	u->uid = pw->pw_uid;
+	u->gid = pw->pw_gid;
+	if (u->uid == 0 || u->gid == 0)
+		conf_error(errs, &u->pos, "user %s: \"%s\" has root's uid or "
+		    "gid", roles[role].name, u->name);
+	else if (u->uid >= c->uid_first && u->uid <= c->uid_last)
+		conf_error(errs, &u->pos, "user %s: the uid of \"%s\", %u, is "
+		    "one of the guest uids", roles[role].name, u->name,
+		    u->uid);
+	for (i = 0; i < (int)role; i++)
+		if (c->users[i].uid == u->uid && c->users[i].uid != 0)
+			conf_error(errs, &u->pos, "users %s and %s have the "
+			    "same uid, %u", roles[i].name, roles[role].name,
+			    u->uid);
+}
+
+/*
+ * Looks up all accounts and groups that c names.  Apart from conf_load(), so
+ * that a configuration can be checked elsewhere than on its host.
+ */
+int
+conf_users(struct conf *c, conf_complain *complain, void *arg)
+{
+	struct conf_errors	 errs = { complain, arg, "qemud.conf", 0 };
+	struct conf_listen	*l;
+	struct passwd		*pw;
+	struct group		*gr;
+	int			 i;
+
+	if (c->file != NULL)
+		errs.file = c->file;
+	for (i = 0; i < ROLE_N; i++) {
+		if (!c->session)
+			find_user(c, i, &errs);
+		else {
+			c->users[i].uid = getuid();
+			c->users[i].gid = getgid();
+		}
+	}
+	TAILQ_FOREACH(l, &c->listens, entry) {
+		if (l->owner != NULL && (pw = getpwnam(l->owner)) != NULL)
+			l->uid = pw->pw_uid;
+		else if (l->owner != NULL)
+			conf_error(&errs, &l->pos, "owner: there is no user "
+			    "\"%s\"", l->owner);
+		if (l->group != NULL && (gr = getgrnam(l->group)) != NULL)
+			l->gid = gr->gr_gid;
+		else if (l->group != NULL)
+			conf_error(&errs, &l->pos, "group: there is no group "
+			    "\"%s\"", l->group);
+	}
+	return (errs.n == 0 ? 0 : -1);
+}
+
+/* --- printing -------------------------------------------------------------------- */
+
+static void
+dump_string(FILE *f, const char *before, const char *s)
+{
+	fprintf(f, "%s\"", before);
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\' || *s == '$')
+			putc('\\', f);
+		putc(*s, f);
+	}
+	putc('"', f);
+}
+
+/* All of it, as qemud.conf(5) would say it. */
+void
+conf_dump(const struct conf *c, FILE *f)
+{
+	const struct conf_listen	*l;
+	const struct conf_path		*p;
+	int				 i;
+
+	for (i = 0; i < DIR_N; i++) {
+		fprintf(f, "%s", dir_names[i]);
+		dump_string(f, " in ", c->dirs[i].path);
+		fprintf(f, "\n");
+	}
+	TAILQ_FOREACH(l, &c->listens, entry) {
+		dump_string(f, "listen on ", l->path);
+		fprintf(f, " mode %04o", l->mode);
+		if (l->owner != NULL)
+			dump_string(f, " owner ", l->owner);
+		if (l->group != NULL)
+			dump_string(f, " group ", l->group);
+		fprintf(f, " %s\n", classes[l->class].name);
+	}
+	TAILQ_FOREACH(p, &c->files, entry) {
+		dump_string(f, "files in ", p->path);
+		fprintf(f, "%s\n", p->readonly ? " read-only" : "");
+	}
+	TAILQ_FOREACH(p, &c->emulators, entry) {
+		dump_string(f, "emulators ", p->path);
+		fprintf(f, "\n");
+	}
+	if (!c->session)
+		fprintf(f, "guest uids %u-%u\n", c->uid_first, c->uid_last);
+	for (i = 0; i < ROLE_N && !c->session; i++) {
+		fprintf(f, "user %s", roles[i].name);
+		dump_string(f, " ", c->users[i].name);
+		fprintf(f, "\n");
+	}
+	for (i = 0; i < CLASS_N; i++)
+		fprintf(f, "clients %s %u per user %u\n", classes[i].name,
+		    c->limits[i].clients, c->limits[i].per_user);
+	fprintf(f, "calls in flight %u\n", c->calls);
+	fprintf(f, "start timeout %u\n", c->start_timeout);
+}
+
+/* --- a new one in place of an old one -------------------------------------------- */
+
+static int
+same(const char *a, const char *b)
+{
+	return (a == b || (a != NULL && b != NULL && strcmp(a, b) == 0));
+}
+
+static int
+same_listen(const struct conf_listen *a, const struct conf_listen *b)
+{
+	return (a->class == b->class && a->mode == b->mode &&
+	    a->uid == b->uid && a->gid == b->gid && same(a->path, b->path));
+}
+
+static int
+same_paths(const struct conf_paths *a, const struct conf_paths *b)
+{
+	const struct conf_path	*p, *q;
+
+	for (p = TAILQ_FIRST(a), q = TAILQ_FIRST(b); p != NULL && q != NULL;
+	    p = TAILQ_NEXT(p, entry), q = TAILQ_NEXT(q, entry))
+		if (p->readonly != q->readonly || !same(p->path, q->path))
+			break;
+	return (p == NULL && q == NULL);
+}
+
+/* CONF_ flags for what is not the same; after conf_users() for both. */
+unsigned int
+conf_changes(const struct conf *a, const struct conf *b)
+{
+	const struct conf_listen	*l, *m;
+	unsigned int			 changes = 0;
+	int				 i;
+
+	for (i = 0; i < DIR_N; i++)
+		if (!same(a->dirs[i].path, b->dirs[i].path))
+			changes |= CONF_DIRS;
+	for (l = TAILQ_FIRST(&a->listens), m = TAILQ_FIRST(&b->listens);
+	    l != NULL && m != NULL && same_listen(l, m);
+	    l = TAILQ_NEXT(l, entry), m = TAILQ_NEXT(m, entry))
+		;
+	if (l != NULL || m != NULL)
+		changes |= CONF_LISTENERS;
+	if (!same_paths(&a->files, &b->files))
+		changes |= CONF_FILES;
+	if (!same_paths(&a->emulators, &b->emulators))
+		changes |= CONF_EMULATORS;
+	if (a->uid_first != b->uid_first || a->uid_last != b->uid_last)
+		changes |= CONF_UIDS;
+	for (i = 0; i < ROLE_N; i++)
+		if (a->users[i].uid != b->users[i].uid ||
+		    a->users[i].gid != b->users[i].gid)
+			changes |= CONF_USERS;
+	for (i = 0; i < CLASS_N; i++)
+		if (a->limits[i].clients != b->limits[i].clients ||
+		    a->limits[i].per_user != b->limits[i].per_user)
+			changes |= CONF_LIMITS;
+	if (a->calls != b->calls || a->start_timeout != b->start_timeout)
+		changes |= CONF_LIMITS;
+	return (changes);
+}
+
+/* Moves the sockets of listeners that stay from the old one to the new. */
+void
+conf_inherit(struct conf *new, struct conf *old)
+{
+	struct conf_listen	*l, *m;
+
+	TAILQ_FOREACH(l, &new->listens, entry)
+		TAILQ_FOREACH(m, &old->listens, entry)
+			if (l->fd == -1 && same_listen(l, m)) {
+				l->fd = m->fd;
+				m->fd = -1;
+			}
+}
+
+/* --- questions --------------------------------------------------------------------- */
+
+/* The innermost folder of images that path is in; NULL: not allowed. */
+const struct conf_path *
+conf_files_find(const struct conf *c, const char *path)
+{
+	const struct conf_path	*p, *found = NULL;
+
+	if (conf_path_wrong(path) != NULL)
+		return (NULL);
+	TAILQ_FOREACH(p, &c->files, entry)
+		if (is_below(path, p->path) && (found == NULL ||
+		    strlen(p->path) > strlen(found->path)))
+			found = p;
+	return (found);
+}
+
+int
+conf_emulator_ok(const struct conf *c, const char *path)
+{
+	const struct conf_path	*p;
+
+	if (conf_path_wrong(path) != NULL)
+		return (0);
+	TAILQ_FOREACH(p, &c->emulators, entry)
+		if (fnmatch(p->path, path, FNM_PATHNAME | FNM_PERIOD) == 0)
+			return (1);
+	return (0);
+}
