@@ -108,16 +108,18 @@ enum rpc_domain {
 
 #define RPC_LEVEL_ERROR		2
 
-#define RPC_ERROR_MAX		1024	/* detail and text, with their NULs */
+#define RPC_ERROR_MAX		8192	/* detail with its NUL; room for the
+					   last words of a QEMU */
 
 /*
  * No heap memory in it: it can be set when there is none left, copied, and
- * thrown away.
+ * thrown away.  Before use: rpc_error_clear(), or all zero.
  */
 struct rpc_error {
 	enum rpc_code	 code;
 	enum rpc_domain	 domain;
 	int		 sys;		/* errno of RPCE_SYSTEM_ERROR, or 0 */
+	int		 full;		/* detail is the whole text */
 	char		 detail[RPC_ERROR_MAX];
 };
 

@@ -38,6 +38,8 @@
 
 #include <rpc/rpc.h>
 
+#include "rpc/error.h"
+#include "rpc/header.h"
 #include "rpc/own.h"
 #include "rpc/qemu.h"
 #include "rpc/remote.h"
@@ -284,6 +286,21 @@ const struct rpc_event	*rpc_event_index(size_t);
 
 /* May a peer with these RIGHTS_* call it? */
 int	rpc_proc_allowed(const struct rpc_proc *, unsigned int);
+
+/*
+ * What to do with a frame that came from a client with these rights, by its
+ * header alone.  *proc is set with JUDGE_CALL only.
+ */
+enum rpc_judgement {
+	JUDGE_CALL,		/* look at the body */
+	JUDGE_STREAM,		/* if prog, procedure, serial are those of an
+				   open stream; otherwise ignore it */
+	JUDGE_PING,		/* answer with a pong */
+	JUDGE_REFUSE,		/* answer with *err, as a reply */
+	JUDGE_IGNORE		/* no answer; log it */
+};
+enum rpc_judgement	rpc_judge(const struct frame_header *, unsigned int,
+			    const struct rpc_proc **, struct rpc_error *);
 
 /*
  * The name that clients know it by, "virDomainCreateXML", for messages;
