@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include "imsg/proc.h"
 
 static void	proc_parent_gone(struct chan *);
-static void	proc_child(const char *, char *const [], int, int)
+static void	proc_child(const struct proc_spec *)
 		    __attribute__((noreturn));
 
 void
@@ -105,8 +106,7 @@ proc_socketpair(int fds[2])
 }
 
 pid_t
-proc_spawn(const char *path, char *const argv[], int fd, int keep_stderr,
-    int *pidfd)
+proc_spawn(const struct proc_spec *spec, int *pidfd)
 {
 	pid_t	 pid;
 	int	 saved;
@@ -114,43 +114,47 @@ proc_spawn(const char *path, char *const argv[], int fd, int keep_stderr,
 	*pidfd = -1;
 	pid = fork();
 	if (pid == 0)
-		proc_child(path, argv, fd, keep_stderr);
+		proc_child(spec);
 	saved = errno;
-	close(fd);
+	close(spec->channel);
 	errno = saved;
 	if (pid == -1)
 		return (-1);
-	/* cannot be another process yet: only we reap it */
+	/* the pid cannot be another process yet: only we reap it */
 	*pidfd = syscall(SYS_pidfd_open, pid, 0);
 	return (pid);
 }
 
 static void
-proc_child(const char *path, char *const argv[], int fd, int keep_stderr)
+proc_child(const struct proc_spec *spec)
 {
-	static char	*env[] = {
-		(char *)(uintptr_t)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL
-	};
+	static char	 path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	static char	*env[] = { path, NULL };
 	sigset_t	 none;
-	int		 null, sig;
+	int		 null, out, sig;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
-	if (fd == PROC_CHANNEL_FD) {
-		if (fcntl(fd, F_SETFD, 0) == -1)
-			_exit(126);
-	} else if (dup2(fd, PROC_CHANNEL_FD) == -1)
-		_exit(126);
 	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
 		_exit(126);
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	if (!keep_stderr)
-		dup2(null, STDERR_FILENO);
+	out = spec->out == -1 ? null : spec->out;
+	if (dup2(null, STDIN_FILENO) == -1 ||
+	    (out != STDOUT_FILENO && dup2(out, STDOUT_FILENO) == -1) ||
+	    (out != STDERR_FILENO && dup2(out, STDERR_FILENO) == -1))
+		_exit(126);
+	if (spec->channel == PROC_CHANNEL_FD) {
+		if (fcntl(PROC_CHANNEL_FD, F_SETFD, 0) == -1)
+			_exit(126);
+	} else if (dup2(spec->channel, PROC_CHANNEL_FD) == -1)
+		_exit(126);
 	if (syscall(SYS_close_range, PROC_CHANNEL_FD + 1, ~0U, 0) == -1)
 		_exit(126);
-	execve(path, argv, env);
+	if (spec->drop && (setgroups(0, NULL) == -1 ||
+	    setresgid(spec->gid, spec->gid, spec->gid) == -1 ||
+	    setresuid(spec->uid, spec->uid, spec->uid) == -1))
+		_exit(126);
+	execve(spec->path, spec->argv, env);
 	_exit(127);
 }

@@ -54,13 +54,28 @@ void	proc_ready(struct proc *);
 void	proc_run(struct proc *) __attribute__((noreturn));
 
 /*
- * The parent's side: forks and execs path with channel fd as descriptor 3
- * (taken), standard descriptors on /dev/null (stderr stays if keep_stderr),
- * nothing else open, an environment of PATH only.  *pidfd is the caller's.
- * Returns the pid, or -1 with errno.
+ * The parent's side: what to start.  Descriptor 3 becomes channel, standard
+ * output and error become out, or /dev/null if it is -1; standard input is
+ * /dev/null; nothing else stays open, and the environment is PATH only.
+ * With drop the process gets that uid and gid and no other group before it
+ * executes the program.
  */
-pid_t	proc_spawn(const char *path, char *const argv[], int fd,
-	    int keep_stderr, int *pidfd);
+struct proc_spec {
+	const char	*path;
+	char *const	*argv;
+	int		 channel;	/* taken */
+	int		 out;		/* lent */
+	int		 drop;
+	uid_t		 uid;
+	gid_t		 gid;
+};
+
+/*
+ * Forks and execs.  *pidfd is the caller's, who must reap the process.
+ * Returns the pid, or -1 with errno.  A program that cannot be executed
+ * ends with status 127.
+ */
+pid_t	proc_spawn(const struct proc_spec *, int *pidfd);
 
 /* A pair of connected, non-blocking, close-on-exec channel ends; 0 or -1. */
 int	proc_socketpair(int fds[2]);
