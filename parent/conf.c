@@ -8,13 +8,12 @@
  * directives, accounts, printing, and what changes with a new one.
  */
 
-#include <sys/types.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <ctype.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -26,11 +25,19 @@
 #include "parent/conf.h"
 #include "paths.h"
 
-static const char *const dir_names[DIR_N] = {
-	[DIR_DEFINITIONS] = "definitions",
-	[DIR_STATE] = "state",
-	[DIR_LOG] = "log",
-	[DIR_RUN] = "run",
+#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
+
+static const struct {
+	const char	*name;
+	const char	*path;
+	const char	*session_path;	/* below the home */
+} dirs[DIR_N] = {
+	[DIR_DEFINITIONS] = { "definitions", SYSCONFDIR "/qemud.d",
+	    "/.qemud.d" },
+	[DIR_STATE] = { "state", LOCALSTATEDIR "/lib/qemud",
+	    "/.qemud.d/state" },
+	[DIR_LOG] = { "log", LOCALSTATEDIR "/log/qemud", "/.qemud.d/log" },
+	[DIR_RUN] = { "run", RUNDIR "/qemud", "/.qemud.d/run" },
 };
 
 static const struct {
@@ -50,7 +57,7 @@ static const struct {
 	const char	*socket;
 	mode_t		 mode;		/* in a session always 0600 */
 	unsigned int	 clients;
-	unsigned int	 per_user;
+	unsigned int	 per_user;	/* in a session all of them */
 } classes[CLASS_N] = {
 	[CLASS_FULL] = { "full-control", "qemud", 0600, 2000, 2000 },
 	[CLASS_RO] = { "read-only", "qemud-ro", 0666, 1000, 100 },
@@ -75,18 +82,12 @@ static const char *const emulators[] = {
 };
 
 const char *
-conf_class_name(enum conf_class class)
-{
-	return (classes[class].name);
-}
-
-const char *
 conf_role_name(enum conf_role role)
 {
 	return (roles[role].name);
 }
 
-/* --- making and freeing ------------------------------------------------------ */
+/* --- making and freeing --------------------------------------------------- */
 
 struct conf *
 conf_new(int session)
@@ -103,6 +104,25 @@ conf_new(int session)
 	return (c);
 }
 
+/* Takes path, also on failure. */
+struct conf_listen *
+conf_listen_new(const struct conf_pos *pos, char *path)
+{
+	struct conf_listen	*l;
+
+	if ((l = calloc(1, sizeof(*l))) == NULL) {
+		free(path);
+		return (NULL);
+	}
+	l->pos = *pos;
+	l->path = path;
+	l->mode = (mode_t)-1;
+	l->uid = (uid_t)-1;
+	l->gid = (gid_t)-1;
+	l->fd = -1;
+	return (l);
+}
+
 void
 conf_listen_free(struct conf_listen *l)
 {
@@ -114,6 +134,24 @@ conf_listen_free(struct conf_listen *l)
 	free(l->owner);
 	free(l->group);
 	free(l);
+}
+
+/* Takes path, also on failure. */
+int
+conf_path_add(struct conf_paths *to, const struct conf_pos *pos, char *path,
+    int readonly)
+{
+	struct conf_path	*p;
+
+	if (path == NULL || (p = calloc(1, sizeof(*p))) == NULL) {
+		free(path);
+		return (-1);
+	}
+	p->pos = *pos;
+	p->path = path;
+	p->readonly = readonly;
+	TAILQ_INSERT_TAIL(to, p, entry);
+	return (0);
 }
 
 void
@@ -151,7 +189,6 @@ conf_free(struct conf *c)
 		TAILQ_REMOVE(&c->names, n, entry);
 		free(n);
 	}
-	free(c->file);
 	free(c);
 }
 
@@ -197,34 +234,31 @@ conf_macros_clear(struct conf_macros *macros)
 	}
 }
 
-/* --- checks -------------------------------------------------------------------- */
+/* --- checks --------------------------------------------------------------- */
 
-/* pos may be NULL; that of a default is nowhere. */
+/* pos is NULL, or nowhere, if no line says what is wrong. */
 void
 conf_error(struct conf_errors *errs, const struct conf_pos *pos,
     const char *fmt, ...)
 {
 	va_list	 ap;
-	char	 what[2048], line[4096], safe[sizeof(line) * 4];
+	char	 line[2048], safe[sizeof(line) * 4];
+	size_t	 n;
 
 	if (++errs->n > CONF_ERRORS_MAX)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	if (pos != NULL && pos->file != NULL)
-		snprintf(line, sizeof(line), "%s:%u:%u: %s", pos->file,
-		    pos->line, pos->column, what);
+	if (pos == NULL || pos->file == NULL)
+		snprintf(line, sizeof(line), "%s: ", errs->file);
 	else
-		snprintf(line, sizeof(line), "%s: %s", errs->file, what);
+		snprintf(line, sizeof(line), "%s:%u:%u: ", pos->file,
+		    pos->line, pos->column);
+	n = strlen(line);
+	va_start(ap, fmt);
+	vsnprintf(line + n, sizeof(line) - n, errs->n < CONF_ERRORS_MAX ? fmt :
+	    "too many errors, giving up", ap);
+	va_end(ap);
 	strvis(safe, line, VIS_CSTYLE | VIS_NL | VIS_NOSLASH);
 	errs->complain(errs->arg, safe);
-	if (errs->n == CONF_ERRORS_MAX) {
-		snprintf(line, sizeof(line), "%s: too many errors, the rest "
-		    "is not shown", errs->file);
-		strvis(safe, line, VIS_CSTYLE | VIS_NL | VIS_NOSLASH);
-		errs->complain(errs->arg, safe);
-	}
 }
 
 /* What is wrong with a path from the root, or NULL. */
@@ -286,17 +320,22 @@ check_files(struct conf *c, struct conf_errors *errs)
 }
 
 static void
-check_twice(struct conf_paths *paths, struct conf_errors *errs)
+check_paths(struct conf_paths *paths, struct conf_errors *errs)
 {
 	struct conf_path	*a, *b;
 
 	TAILQ_FOREACH(b, paths, entry)
 		for (a = TAILQ_FIRST(paths); a != b; a = TAILQ_NEXT(a, entry))
-			if (strcmp(a->path, b->path) == 0) {
+			if (strcmp(a->path, b->path) == 0)
 				conf_error(errs, &b->pos,
 				    "\"%s\" is given twice", b->path);
-				break;
-			}
+}
+
+/* The one that a line says, so that there is a place to complain about. */
+static const struct conf_pos *
+said(const struct conf_pos *a, const struct conf_pos *b)
+{
+	return (a->file != NULL ? a : b);
 }
 
 static void
@@ -313,16 +352,11 @@ check_listens(struct conf *c, struct conf_errors *errs)
 			    max, strlen(b->path));
 		for (a = TAILQ_FIRST(&c->listens); a != b;
 		    a = TAILQ_NEXT(a, entry))
-			if (strcmp(a->path, b->path) == 0) {
-				conf_error(errs, b->pos.file != NULL ?
-				    &b->pos : &a->pos, "\"%s\" is listened "
-				    "on twice%s%s", b->path,
-				    b->pos.file != NULL ? "" :
-				    ": it is also the default for ",
-				    b->pos.file != NULL ? "" :
+			if (strcmp(a->path, b->path) == 0)
+				conf_error(errs, said(&b->pos, &a->pos),
+				    "\"%s\" is listened on twice, %s and %s",
+				    b->path, classes[a->class].name,
 				    classes[b->class].name);
-				break;
-			}
 	}
 }
 
@@ -330,37 +364,35 @@ check_listens(struct conf *c, struct conf_errors *errs)
 static void
 conf_check(struct conf *c, struct conf_errors *errs)
 {
-	const char	*wrong;
-	int		 i, j;
+	const struct conf_dir	*d = c->dirs;
+	const struct conf_user	*u = c->users;
+	const char		*wrong;
+	int			 i, j;
 
 	for (i = 0; i < DIR_N; i++) {
-		if ((wrong = conf_path_wrong(c->dirs[i].path)) != NULL)
-			conf_error(errs, &c->dirs[i].pos, "%s in \"%s\": %s",
-			    dir_names[i], c->dirs[i].path, wrong);
+		if ((wrong = conf_path_wrong(d[i].path)) != NULL)
+			conf_error(errs, &d[i].pos, "%s in \"%s\": %s",
+			    dirs[i].name, d[i].path, wrong);
 		for (j = 0; j < i; j++)
-			if (strcmp(c->dirs[i].path, c->dirs[j].path) == 0)
-				conf_error(errs, c->dirs[i].pos.file != NULL ?
-				    &c->dirs[i].pos : &c->dirs[j].pos,
+			if (strcmp(d[i].path, d[j].path) == 0)
+				conf_error(errs, said(&d[i].pos, &d[j].pos),
 				    "%s and %s cannot both be in \"%s\"",
-				    dir_names[j], dir_names[i],
-				    c->dirs[i].path);
+				    dirs[j].name, dirs[i].name, d[i].path);
 	}
 	for (i = 0; i < ROLE_N && !c->session; i++)
 		for (j = 0; j < i; j++)
-			if (strcmp(c->users[i].name, c->users[j].name) == 0)
-				conf_error(errs, c->users[i].pos.file != NULL ?
-				    &c->users[i].pos : &c->users[j].pos,
+			if (strcmp(u[i].name, u[j].name) == 0)
+				conf_error(errs, said(&u[i].pos, &u[j].pos),
 				    "%s and %s cannot both be \"%s\": they "
 				    "must not reach each other",
-				    roles[j].name, roles[i].name,
-				    c->users[i].name);
+				    roles[j].name, roles[i].name, u[i].name);
 	check_listens(c, errs);
-	check_twice(&c->files, errs);
-	check_twice(&c->emulators, errs);
+	check_paths(&c->files, errs);
+	check_paths(&c->emulators, errs);
 	check_files(c, errs);
 }
 
-/* --- defaults -------------------------------------------------------------------- */
+/* --- defaults ------------------------------------------------------------- */
 
 /* $var/sub if that variable is an absolute path, else below the home. */
 static char *
@@ -385,103 +417,56 @@ session_path(const char *var, const char *sub, const char *home_sub)
 	return (path);
 }
 
-static char *
-default_dir(int session, enum conf_dirs dir)
-{
-	switch (dir) {
-	case DIR_DEFINITIONS:
-		return (session ? session_path(NULL, NULL, "/.qemud.d") :
-		    strdup(SYSCONFDIR "/qemud.d"));
-	case DIR_STATE:
-		return (session ? session_path(NULL, NULL, "/.qemud.d/state") :
-		    strdup(LOCALSTATEDIR "/lib/qemud"));
-	case DIR_LOG:
-		return (session ? session_path(NULL, NULL, "/.qemud.d/log") :
-		    strdup(LOCALSTATEDIR "/log/qemud"));
-	case DIR_RUN:
-		return (session ? session_path("XDG_RUNTIME_DIR", "/qemud",
-		    "/.qemud.d/run") : strdup(RUNDIR "/qemud"));
-	default:
-		return (NULL);
-	}
-}
-
-static int
-default_path(struct conf_paths *to, const char *path, int readonly)
-{
-	struct conf_path	*p;
-
-	if ((p = calloc(1, sizeof(*p))) == NULL ||
-	    (p->path = strdup(path)) == NULL) {
-		free(p);
-		return (-1);
-	}
-	p->readonly = readonly;
-	TAILQ_INSERT_TAIL(to, p, entry);
-	return (0);
-}
-
-static int
-default_listen(struct conf *c, enum conf_class class)
-{
-	struct conf_listen	*l;
-
-	if ((l = calloc(1, sizeof(*l))) == NULL ||
-	    asprintf(&l->path, "%s/%s", c->dirs[DIR_RUN].path,
-	    classes[class].socket) == -1) {
-		free(l);
-		return (-1);
-	}
-	l->class = class;
-	l->mode = (mode_t)-1;
-	l->uid = (uid_t)-1;
-	l->gid = (gid_t)-1;
-	l->fd = -1;
-	TAILQ_INSERT_TAIL(&c->listens, l, entry);
-	return (0);
-}
-
 /* Fills in what no line has said. */
 static int
 conf_defaults(struct conf *c)
 {
-	struct conf_listen	*l;
-	struct conf_limit	*m;
-	size_t			 i;
+	static const struct conf_pos	 nowhere;
+	struct conf_listen		*l;
+	struct conf_limit		*m;
+	char				*path;
+	size_t				 i;
 
 	for (i = 0; i < DIR_N; i++)
-		if (c->dirs[i].path == NULL && (c->dirs[i].path =
-		    default_dir(c->session, i)) == NULL)
+		if (c->dirs[i].path == NULL && (c->dirs[i].path = c->session ?
+		    session_path(i == DIR_RUN ? "XDG_RUNTIME_DIR" : NULL,
+		    "/qemud", dirs[i].session_path) :
+		    strdup(dirs[i].path)) == NULL)
 			return (-1);
 	for (i = 0; i < CLASS_N; i++) {
 		TAILQ_FOREACH(l, &c->listens, entry)
 			if (l->class == i)
 				break;
-		if (l == NULL && default_listen(c, i) == -1)
-			return (-1);
+		if (l == NULL) {
+			if (asprintf(&path, "%s/%s", c->dirs[DIR_RUN].path,
+			    classes[i].socket) == -1 ||
+			    (l = conf_listen_new(&nowhere, path)) == NULL)
+				return (-1);
+			l->class = i;
+			TAILQ_INSERT_TAIL(&c->listens, l, entry);
+		}
 		m = &c->limits[i];
 		if (m->clients == 0)
 			m->clients = classes[i].clients;
 		if (m->per_user == 0)
 			m->per_user = c->session ? m->clients :
-			    classes[i].per_user;
-		if (m->per_user > m->clients)
-			m->per_user = m->clients;
+			    MIN(classes[i].per_user, m->clients);
 	}
 	TAILQ_FOREACH(l, &c->listens, entry)
 		if (l->mode == (mode_t)-1)
 			l->mode = c->session ? 0600 : classes[l->class].mode;
 	if (TAILQ_EMPTY(&c->files))
-		for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		for (i = 0; i < nitems(files); i++)
 			if (files[i].session == c->session &&
-			    default_path(&c->files, files[i].path,
-			    files[i].readonly) == -1)
+			    conf_path_add(&c->files, &nowhere,
+			    strdup(files[i].path), files[i].readonly) == -1)
 				return (-1);
 	if (TAILQ_EMPTY(&c->emulators))
-		for (i = 0; i < sizeof(emulators) / sizeof(emulators[0]); i++)
-			if (default_path(&c->emulators, emulators[i], 0) == -1)
+		for (i = 0; i < nitems(emulators); i++)
+			if (conf_path_add(&c->emulators, &nowhere,
+			    strdup(emulators[i]), 0) == -1)
 				return (-1);
-	if (!c->session && c->uids_pos.file == NULL) {
+	if (!c->session && c->uid_first == 0) {
 		c->uid_first = 200000;
 		c->uid_last = 265535;
 	}
@@ -528,7 +513,7 @@ conf_load(struct conf *c, const char *file, const struct conf_macros *cmdline,
 	return (errs.n == 0 ? 0 : -1);
 }
 
-/* --- accounts ------------------------------------------------------------------ */
+/* --- accounts ------------------------------------------------------------- */
 
 static void
 find_user(struct conf *c, enum conf_role role, struct conf_errors *errs)
@@ -572,8 +557,8 @@ conf_users(struct conf *c, conf_complain *complain, void *arg)
 	struct group		*gr;
 	int			 i;
 
-	if (c->file != NULL)
-		errs.file = c->file;
+	if (!TAILQ_EMPTY(&c->names))
+		errs.file = TAILQ_FIRST(&c->names)->name;
 	for (i = 0; i < ROLE_N; i++) {
 		if (!c->session)
 			find_user(c, i, &errs);
@@ -597,10 +582,10 @@ conf_users(struct conf *c, conf_complain *complain, void *arg)
 	return (errs.n == 0 ? 0 : -1);
 }
 
-/* --- printing -------------------------------------------------------------------- */
+/* --- printing ------------------------------------------------------------- */
 
 static void
-dump_string(FILE *f, const char *before, const char *s)
+dump_string(FILE *f, const char *before, const char *s, const char *after)
 {
 	fprintf(f, "%s\"", before);
 	for (; *s != '\0'; s++) {
@@ -608,113 +593,91 @@ dump_string(FILE *f, const char *before, const char *s)
 			putc('\\', f);
 		putc(*s, f);
 	}
-	putc('"', f);
+	fprintf(f, "\"%s", after);
+}
+
+static void
+dump(const struct conf *c, unsigned int what, FILE *f)
+{
+	const struct conf_listen	*l;
+	const struct conf_path		*p;
+	int				 i;
+
+	for (i = 0; i < DIR_N && (what & CONF_DIRS); i++) {
+		fprintf(f, "%s in ", dirs[i].name);
+		dump_string(f, "", c->dirs[i].path, "\n");
+	}
+	TAILQ_FOREACH(l, &c->listens, entry) {
+		if (!(what & CONF_LISTENERS))
+			break;
+		dump_string(f, "listen on ", l->path, "");
+		fprintf(f, " mode %04o ", l->mode);
+		if (l->owner != NULL)
+			dump_string(f, "owner ", l->owner, " ");
+		if (l->group != NULL)
+			dump_string(f, "group ", l->group, " ");
+		fprintf(f, "%s\n", classes[l->class].name);
+	}
+	if (what & CONF_FILES)
+		TAILQ_FOREACH(p, &c->files, entry)
+			dump_string(f, "files in ", p->path,
+			    p->readonly ? " read-only\n" : "\n");
+	if (what & CONF_EMULATORS)
+		TAILQ_FOREACH(p, &c->emulators, entry)
+			dump_string(f, "emulators ", p->path, "\n");
+	if (!c->session && (what & CONF_UIDS))
+		fprintf(f, "guest uids %u-%u\n", c->uid_first, c->uid_last);
+	for (i = 0; i < ROLE_N && !c->session && (what & CONF_USERS); i++) {
+		fprintf(f, "user %s ", roles[i].name);
+		dump_string(f, "", c->users[i].name, "\n");
+	}
+	if (!(what & CONF_LIMITS))
+		return;
+	for (i = 0; i < CLASS_N; i++)
+		fprintf(f, "clients %s %u per user %u\n", classes[i].name,
+		    c->limits[i].clients, c->limits[i].per_user);
+	fprintf(f, "calls in flight %u\nstart timeout %u\n", c->calls,
+	    c->start_timeout);
 }
 
 /* All of it, as qemud.conf(5) would say it. */
 void
 conf_dump(const struct conf *c, FILE *f)
 {
-	const struct conf_listen	*l;
-	const struct conf_path		*p;
-	int				 i;
-
-	for (i = 0; i < DIR_N; i++) {
-		fprintf(f, "%s", dir_names[i]);
-		dump_string(f, " in ", c->dirs[i].path);
-		fprintf(f, "\n");
-	}
-	TAILQ_FOREACH(l, &c->listens, entry) {
-		dump_string(f, "listen on ", l->path);
-		fprintf(f, " mode %04o", l->mode);
-		if (l->owner != NULL)
-			dump_string(f, " owner ", l->owner);
-		if (l->group != NULL)
-			dump_string(f, " group ", l->group);
-		fprintf(f, " %s\n", classes[l->class].name);
-	}
-	TAILQ_FOREACH(p, &c->files, entry) {
-		dump_string(f, "files in ", p->path);
-		fprintf(f, "%s\n", p->readonly ? " read-only" : "");
-	}
-	TAILQ_FOREACH(p, &c->emulators, entry) {
-		dump_string(f, "emulators ", p->path);
-		fprintf(f, "\n");
-	}
-	if (!c->session)
-		fprintf(f, "guest uids %u-%u\n", c->uid_first, c->uid_last);
-	for (i = 0; i < ROLE_N && !c->session; i++) {
-		fprintf(f, "user %s", roles[i].name);
-		dump_string(f, " ", c->users[i].name);
-		fprintf(f, "\n");
-	}
-	for (i = 0; i < CLASS_N; i++)
-		fprintf(f, "clients %s %u per user %u\n", classes[i].name,
-		    c->limits[i].clients, c->limits[i].per_user);
-	fprintf(f, "calls in flight %u\n", c->calls);
-	fprintf(f, "start timeout %u\n", c->start_timeout);
+	dump(c, CONF_ALL, f);
 }
 
-/* --- a new one in place of an old one -------------------------------------------- */
+/* --- a new one in place of an old one ------------------------------------- */
 
-static int
-same(const char *a, const char *b)
+static char *
+dump_text(const struct conf *c, unsigned int what)
 {
-	return (a == b || (a != NULL && b != NULL && strcmp(a, b) == 0));
+	FILE	*f;
+	char	*text = NULL;
+	size_t	 size;
+
+	if ((f = open_memstream(&text, &size)) == NULL)
+		return (NULL);
+	dump(c, what, f);
+	fclose(f);
+	return (text);
 }
 
-static int
-same_listen(const struct conf_listen *a, const struct conf_listen *b)
-{
-	return (a->class == b->class && a->mode == b->mode &&
-	    a->uid == b->uid && a->gid == b->gid && same(a->path, b->path));
-}
-
-static int
-same_paths(const struct conf_paths *a, const struct conf_paths *b)
-{
-	const struct conf_path	*p, *q;
-
-	for (p = TAILQ_FIRST(a), q = TAILQ_FIRST(b); p != NULL && q != NULL;
-	    p = TAILQ_NEXT(p, entry), q = TAILQ_NEXT(q, entry))
-		if (p->readonly != q->readonly || !same(p->path, q->path))
-			break;
-	return (p == NULL && q == NULL);
-}
-
-/* CONF_ flags for what is not the same; after conf_users() for both. */
+/* The parts that are not the same, CONF_; without memory, all. */
 unsigned int
 conf_changes(const struct conf *a, const struct conf *b)
 {
-	const struct conf_listen	*l, *m;
-	unsigned int			 changes = 0;
-	int				 i;
+	unsigned int	 what, changes = 0;
+	char		*at, *bt;
 
-	for (i = 0; i < DIR_N; i++)
-		if (!same(a->dirs[i].path, b->dirs[i].path))
-			changes |= CONF_DIRS;
-	for (l = TAILQ_FIRST(&a->listens), m = TAILQ_FIRST(&b->listens);
-	    l != NULL && m != NULL && same_listen(l, m);
-	    l = TAILQ_NEXT(l, entry), m = TAILQ_NEXT(m, entry))
-		;
-	if (l != NULL || m != NULL)
-		changes |= CONF_LISTENERS;
-	if (!same_paths(&a->files, &b->files))
-		changes |= CONF_FILES;
-	if (!same_paths(&a->emulators, &b->emulators))
-		changes |= CONF_EMULATORS;
-	if (a->uid_first != b->uid_first || a->uid_last != b->uid_last)
-		changes |= CONF_UIDS;
-	for (i = 0; i < ROLE_N; i++)
-		if (a->users[i].uid != b->users[i].uid ||
-		    a->users[i].gid != b->users[i].gid)
-			changes |= CONF_USERS;
-	for (i = 0; i < CLASS_N; i++)
-		if (a->limits[i].clients != b->limits[i].clients ||
-		    a->limits[i].per_user != b->limits[i].per_user)
-			changes |= CONF_LIMITS;
-	if (a->calls != b->calls || a->start_timeout != b->start_timeout)
-		changes |= CONF_LIMITS;
+	for (what = 1; what < CONF_ALL; what <<= 1) {
+		at = dump_text(a, what);
+		bt = dump_text(b, what);
+		if (at == NULL || bt == NULL || strcmp(at, bt) != 0)
+			changes |= what;
+		free(at);
+		free(bt);
+	}
 	return (changes);
 }
 
@@ -726,13 +689,15 @@ conf_inherit(struct conf *new, struct conf *old)
 
 	TAILQ_FOREACH(l, &new->listens, entry)
 		TAILQ_FOREACH(m, &old->listens, entry)
-			if (l->fd == -1 && same_listen(l, m)) {
+			if (l->fd == -1 && l->class == m->class &&
+			    l->mode == m->mode && l->uid == m->uid &&
+			    l->gid == m->gid && strcmp(l->path, m->path) == 0) {
 				l->fd = m->fd;
 				m->fd = -1;
 			}
 }
 
-/* --- questions --------------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 /* The innermost folder of images that path is in; NULL: not allowed. */
 const struct conf_path *
@@ -747,17 +712,4 @@ conf_files_find(const struct conf *c, const char *path)
 		    strlen(p->path) > strlen(found->path)))
 			found = p;
 	return (found);
-}
-
-int
-conf_emulator_ok(const struct conf *c, const char *path)
-{
-	const struct conf_path	*p;
-
-	if (conf_path_wrong(path) != NULL)
-		return (0);
-	TAILQ_FOREACH(p, &c->emulators, entry)
-		if (fnmatch(p->path, path, FNM_PATHNAME | FNM_PERIOD) == 0)
-			return (1);
-	return (0);
 }

@@ -120,8 +120,7 @@ TAILQ_HEAD(conf_names, conf_name);
 
 struct conf {
 	int			 session;
-	char			*file;		/* NULL: there was none */
-	struct conf_names	 names;		/* of the files read, for pos */
+	struct conf_names	 names;		/* of the files, main one first */
 	struct conf_dir		 dirs[DIR_N];
 	struct conf_listens	 listens;	/* some of every class */
 	struct conf_paths	 files;		/* folders of images */
@@ -160,6 +159,7 @@ typedef void	(conf_complain)(void *, const char *);
 #define CONF_UIDS	0x10	/* guest uids */
 #define CONF_USERS	0x20
 #define CONF_LIMITS	0x40	/* clients, calls, start timeout */
+#define CONF_ALL	0x7f
 
 /* The complaints about one configuration; only for conf.c and parse.y. */
 struct conf_errors {
@@ -180,15 +180,17 @@ unsigned int	 conf_changes(const struct conf *, const struct conf *);
 void		 conf_inherit(struct conf *, struct conf *);
 const struct conf_path *
 		 conf_files_find(const struct conf *, const char *);
-int		 conf_emulator_ok(const struct conf *, const char *);
-const char	*conf_class_name(enum conf_class);
 const char	*conf_role_name(enum conf_role);
 int		 conf_macro_set(struct conf_macros *, const char *);
 void		 conf_macros_clear(struct conf_macros *);
 void		 conf_error(struct conf_errors *, const struct conf_pos *,
 		    const char *, ...) __attribute__((format(printf, 3, 4)));
 const char	*conf_path_wrong(const char *);
+struct conf_listen
+		*conf_listen_new(const struct conf_pos *, char *);
 void		 conf_listen_free(struct conf_listen *);
+int		 conf_path_add(struct conf_paths *, const struct conf_pos *,
+		    char *, int);
 void		 conf_paths_clear(struct conf_paths *);
 
 /* parse.y */
