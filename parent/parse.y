@@ -161,7 +161,10 @@ set_macro(struct source *s, const struct conf_pos *pos, char *name,
 {
 	struct conf_macro	*m;
 
-	if (find_macro(&s->r->macros, name, strlen(name)) != NULL)
+	if (strchr(name, '-') != NULL)
+		conf_error(s->errs, pos, "macro %s: a name consists of "
+		    "letters, digits and _", name);
+	else if (find_macro(&s->r->macros, name, strlen(name)) != NULL)
 		conf_error(s->errs, pos, "macro %s is already set", name);
 	else if ((m = need(s, pos, calloc(1, sizeof(*m)))) != NULL) {
 		m->name = name;
@@ -274,21 +277,21 @@ set_uids(struct source *s, const struct conf_pos *pos, uid_t first,
 {
 	struct conf	*c = s->conf;
 
-	if (!only_system(s, pos) || first == 0 || last == 0 ||
-	    !once(s, &c->uids_pos, pos))
+	if (!only_system(s, pos) || first == 0 || last == 0)
 		return;
-	c->uid_first = first;
-	c->uid_last = last;
 	if (first < CONF_UID_FIRST)
-		conf_error(s->errs, pos, "guest uids: %u is one of the "
-		    "system's accounts, expected %u or more", first,
-		    CONF_UID_FIRST);
-	if (last < first)
-		conf_error(s->errs, pos, "guest uids: the last, %u, is below "
-		    "the first, %u", last, first);
-	if (first <= 65535 && last >= 65534)
-		conf_error(s->errs, pos, "guest uids: 65534 and 65535 stand "
-		    "for nobody, and cannot be a guest's");
+		conf_error(s->errs, pos, "%u is one of the system's accounts, "
+		    "expected %u or more", first, CONF_UID_FIRST);
+	else if (last < first)
+		conf_error(s->errs, pos, "the last, %u, is below the first, "
+		    "%u", last, first);
+	else if (first <= 65535 && last >= 65534)
+		conf_error(s->errs, pos, "65534 and 65535 stand for nobody, "
+		    "and cannot be a guest's");
+	else if (once(s, &c->uids_pos, pos)) {
+		c->uid_first = first;
+		c->uid_last = last;
+	}
 }
 
 static void
@@ -308,13 +311,13 @@ static void
 set_clients(struct source *s, const struct conf_pos *pos,
     struct conf_limit *l, unsigned int clients, unsigned int per_user)
 {
-	if (clients == 0 || !once(s, &l->pos, pos))
-		return;
-	if (per_user > clients)
+	if (clients != 0 && per_user > clients)
 		conf_error(s->errs, pos, "%u clients per user are more than "
 		    "all %u", per_user, clients);
-	l->clients = clients;
-	l->per_user = per_user;
+	else if (clients != 0 && once(s, &l->pos, pos)) {
+		l->clients = clients;
+		l->per_user = per_user;
+	}
 }
 
 static void
@@ -374,7 +377,7 @@ forget(struct reader *r)
 
 file	: %empty
 	| file EOL
-	| file line EOL		{ forget(s->r); }
+	| file line		{ forget(s->r); }
 	| file error EOL {
 		forget(s->r);
 		if (s->errs->n >= CONF_ERRORS_MAX)
@@ -383,32 +386,36 @@ file	: %empty
 	}
 	;
 
-line	: MACRO '=' value	{ set_macro(s, &@1, $1, $3); }
-	| INCLUDE STRING	{ include(s, &@2, $2); }
-	| dir IN STRING		{ set_dir(s, &@3, $1, $3); }
-	| LISTEN ON STRING options class { add_listen(s, &@3, $3, $5); }
+line	: MACRO '=' value EOL	{ set_macro(s, &@1, $1, $3); }
+	| INCLUDE STRING EOL	{ include(s, &@2, $2); }
+	| dir IN STRING EOL	{ set_dir(s, &@3, $1, $3); }
+	| LISTEN ON STRING options class EOL {
+		add_listen(s, &@3, $3, $5);
+	}
 	| LISTEN ON TLS {
 		conf_error(s->errs, &@3,
 		    "TLS endpoints are not available in this version");
 		YYERROR;
 	}
-	| FILES IN paths access	{ take_list(s, &s->conf->files, $4); }
-	| EMULATORS paths	{ take_list(s, &s->conf->emulators, 0); }
-	| GUEST UIDS NUMBER '-' NUMBER {
+	| FILES IN paths access EOL {
+		take_list(s, &s->conf->files, $4);
+	}
+	| EMULATORS paths EOL	{ take_list(s, &s->conf->emulators, 0); }
+	| GUEST UIDS NUMBER '-' NUMBER EOL {
 		uid_t	 first = number(s, &@3, $3, CONF_UID_LAST);
 
 		set_uids(s, &@3, first, number(s, &@5, $5, CONF_UID_LAST));
 	}
-	| USER role STRING	{ set_user(s, &@3, $2, $3); }
-	| CLIENTS any_class NUMBER per_user {
+	| USER role STRING EOL	{ set_user(s, &@3, $2, $3); }
+	| CLIENTS any_class NUMBER per_user EOL {
 		set_clients(s, &@3, $2 == CLASS_N ? &s->r->limit :
 		    &s->conf->limits[$2], number(s, &@3, $3, 65536), $4);
 	}
-	| CALLS IN FLIGHT NUMBER {
+	| CALLS IN FLIGHT NUMBER EOL {
 		set_number(s, &@4, &s->conf->calls_pos, &s->conf->calls,
 		    number(s, &@4, $4, 4096));
 	}
-	| START TIMEOUT NUMBER {
+	| START TIMEOUT NUMBER EOL {
 		set_number(s, &@3, &s->conf->timeout_pos,
 		    &s->conf->start_timeout, number(s, &@3, $3, 3600));
 	}
@@ -751,8 +758,8 @@ yyreport_syntax_error(const yypcontext_t *ctx, struct source *s)
 			near = name;
 		}
 	}
-	if (found == YYSYMBOL_EOL || found == YYSYMBOL_YYEOF) {
-		text = "end of line";
+	if (found == YYSYMBOL_EOL || yysymbol_name(found)[0] == '\'') {
+		text = yysymbol_name(found);	/* end of line, '{' */
 		len = strlen(text);
 	}
 	conf_error(s->errs, yypcontext_location(ctx),
