@@ -35,7 +35,10 @@ int	rpc_encode(xdrproc_t, const void *, size_t, char **, size_t *);
 /* Bytes that the body would take, or -1 as rpc_encode. */
 ssize_t	rpc_size(xdrproc_t, const void *);
 
-/* Free what decoding has allocated; NULL is fine. */
+/*
+ * Free what decoding has allocated; NULL is fine.  Of a value that does not
+ * keep to its bounds (rpc_encode said EINVAL) libtirpc frees only a part.
+ */
 void	rpc_free(xdrproc_t, void *);
 
 #endif
