@@ -458,6 +458,11 @@ ATF_TC_BODY(descriptors, tc)
 	ibuf_free(b);
 	ATF_CHECK_EQ(ENOTTY, errno);
 	ATF_CHECK(pipe_closed(q[0]));
+	b = dynamic(1, 1);
+	ibuf_fd_set(b, fd);			/* closed long ago */
+	errno = ENOTTY;
+	ibuf_free(b);
+	ATF_CHECK_EQ(ENOTTY, errno);
 	errno = ENOTTY;
 	ibuf_free(NULL);
 	ATF_CHECK_EQ(ENOTTY, errno);
@@ -647,6 +652,15 @@ ATF_TC_BODY(writer, tc)
 	ibuf_close(mb, b);
 	ATF_CHECK_ERRNO(EPERM, ibuf_write(s[0], mb) == -1);
 	ATF_CHECK_EQ(1, msgbuf_queuelen(mb));
+	ATF_CHECK_EQ(0, msgbuf_write(s[0], mb));
+	ATF_CHECK_EQ(0, msgbuf_queuelen(mb));
+
+	/* empty ones in front of it are no write of their own */
+	ibuf_close(mb, dynamic(1, 1));
+	b = dynamic(0, 1);
+	ATF_REQUIRE_EQ(0, ibuf_add(b, "f", 1));
+	ibuf_fd_set(b, dup(p[0]));
+	ibuf_close(mb, b);
 	ATF_CHECK_EQ(0, msgbuf_write(s[0], mb));
 	ATF_CHECK_EQ(0, msgbuf_queuelen(mb));
 

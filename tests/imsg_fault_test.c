@@ -32,6 +32,7 @@ static size_t	 allocs_left = SIZE_MAX;	/* then one fails */
 static size_t	 io_max = SIZE_MAX;		/* bytes per call */
 static int	 io_errno;			/* the next call fails so */
 static size_t	 fds_sent;
+static size_t	 wiped;				/* bytes, by freezero */
 static int	 send_flags, recv_flags;
 
 static int	 alloc_fails(void);
@@ -42,6 +43,7 @@ static ssize_t	 io_recvmsg(int, struct msghdr *, int);
 #define strndup(s, n)		(alloc_fails() ? NULL : strndup(s, n))
 #define recallocarray(p, o, n, s) \
 	(alloc_fails() ? NULL : recallocarray(p, o, n, s))
+#define freezero(p, n)		(wiped += (n), freezero(p, n))
 #define sendmsg(fd, m, f)	io_sendmsg(fd, m, f)
 #define recvmsg(fd, m, f)	io_recvmsg(fd, m, f)
 
@@ -52,6 +54,7 @@ static ssize_t	 io_recvmsg(int, struct msghdr *, int);
 #undef calloc
 #undef strndup
 #undef recallocarray
+#undef freezero
 #undef sendmsg
 #undef recvmsg
 
@@ -356,10 +359,26 @@ ATF_TC_BODY(memory, tc)
 	ATF_CHECK(n > 20);			/* they did fail */
 }
 
+/* Buffers may hold keys: they are wiped, all of what they have grown to. */
+ATF_TC_WITHOUT_HEAD(wipe);
+ATF_TC_BODY(wipe, tc)
+{
+	struct ibuf	*b;
+
+	ATF_REQUIRE((b = ibuf_dynamic(1, 1000)) != NULL);
+	ATF_REQUIRE_EQ(0, ibuf_add_zero(b, 100));
+	ATF_REQUIRE_EQ(0, ibuf_skip(b, 50));
+	ATF_REQUIRE_EQ(0, ibuf_truncate(b, 1));
+	wiped = 0;
+	ibuf_free(b);
+	ATF_CHECK(wiped >= 100);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, trickle);
 	ATF_TP_ADD_TC(tp, syscalls);
 	ATF_TP_ADD_TC(tp, memory);
+	ATF_TP_ADD_TC(tp, wipe);
 	return (atf_no_error());
 }
