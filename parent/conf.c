@@ -81,12 +81,6 @@ static const char *const emulators[] = {
 	"/usr/libexec/qemu-kvm",
 };
 
-const char *
-conf_role_name(enum conf_role role)
-{
-	return (roles[role].name);
-}
-
 /* --- making and freeing --------------------------------------------------- */
 
 struct conf *

@@ -180,7 +180,6 @@ unsigned int	 conf_changes(const struct conf *, const struct conf *);
 void		 conf_inherit(struct conf *, struct conf *);
 const struct conf_path *
 		 conf_files_find(const struct conf *, const char *);
-const char	*conf_role_name(enum conf_role);
 int		 conf_macro_set(struct conf_macros *, const char *);
 void		 conf_macros_clear(struct conf_macros *);
 void		 conf_error(struct conf_errors *, const struct conf_pos *,
