@@ -31,7 +31,7 @@
 #define CONF_DEPTH_MAX		8	/* files within files */
 #define CONF_FILES_MAX		64	/* files altogether */
 #define CONF_TOKEN_MAX		1023	/* bytes of a word or string */
-#define CONF_LIST_MAX		256	/* listeners, folders, emulators each */
+#define CONF_LIST_MAX		256	/* lines of listeners, folders, emulators */
 #define CONF_UID_FIRST		1000	/* below are the system's accounts */
 #define CONF_UID_LAST		0x7ffffffe
 
@@ -139,7 +139,6 @@ struct conf {
 /* name = "value"; those of the command line win over those of the file. */
 struct conf_macro {
 	TAILQ_ENTRY(conf_macro)	 entry;
-	struct conf_pos		 pos;
 	char			*name;
 	char			*value;
 };
