@@ -722,6 +722,44 @@ ATF_TC_BODY(api_names, tc)
 		    sizeof(buf))) < sizeof(buf) - 1);
 }
 
+/* qemud-protocol.7 has a line for each. */
+ATF_TC_WITHOUT_HEAD(manual);
+ATF_TC_BODY(manual, tc)
+{
+	static const char *const classes[] = {
+		[ACCESS_NONE] = "open", [ACCESS_READ] = "read",
+		[ACCESS_WRITE] = "write", [ACCESS_LAUNCH] = "launch"
+	};
+	static char		 text[65536];
+	const struct rpc_proc	*p;
+	const struct rpc_event	*e;
+	const char		*dir;
+	char			 buf[256];
+	FILE			*fp;
+	size_t			 i, len;
+
+	if ((dir = getenv("SRCDIR")) == NULL)
+		atf_tc_skip("SRCDIR is not set");
+	snprintf(buf, sizeof(buf), "%s/rpc/qemud-protocol.7", dir);
+	ATF_REQUIRE((fp = fopen(buf, "r")) != NULL);
+	len = fread(text, 1, sizeof(text) - 1, fp);
+	fclose(fp);
+	ATF_REQUIRE(len > 0 && len < sizeof(text) - 1);
+	text[len] = '\0';
+
+	for (i = 0; (p = rpc_proc_index(i)) != NULL; i++) {
+		snprintf(buf, sizeof(buf), "\n.It %d Ta %s%s Ta %s Ta ",
+		    p->number, p->name, p->flags & PROC_STREAM ? "*" : "",
+		    classes[p->access]);
+		ATF_CHECK_MSG(strstr(text, buf) != NULL, "no line %s", buf + 1);
+	}
+	for (i = 0; (e = rpc_event_index(i)) != NULL; i++) {
+		snprintf(buf, sizeof(buf), "\n.It %d Ta %s Ta ", e->number,
+		    e->name);
+		ATF_CHECK_MSG(strstr(text, buf) != NULL, "no line %s", buf + 1);
+	}
+}
+
 /* --- errors -------------------------------------------------------------------- */
 
 /* The words that scripts and programs look for. */
@@ -902,6 +940,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, access_classes);
 	ATF_TP_ADD_TC(tp, numbers);
 	ATF_TP_ADD_TC(tp, api_names);
+	ATF_TP_ADD_TC(tp, manual);
 	ATF_TP_ADD_TC(tp, error_texts);
 	ATF_TP_ADD_TC(tp, error_body);
 	ATF_TP_ADD_TC(tp, error_first);
