@@ -36,7 +36,8 @@
 #define DOMAIN_STRING_MAX	4096	/* bytes; any other single value */
 #define DOMAIN_CMDLINE_MAX	2048	/* bytes; what Linux on x86 takes */
 #define DOMAIN_MAX_DEVICES	1024
-#define DOMAIN_MAX_LAYERS	64	/* of one disk */
+#define DOMAIN_MAX_LAYERS	32	/* of one disk */
+#define CONTROLLER_INDEX_MAX	31	/* of a kind; for PCI it is 255 */
 #define DOMAIN_MAX_SERIALS	4	/* ISA ports of a PC */
 #define DOMAIN_MEMORY_MAX_KIB	(16ULL * 1024 * 1024 * 1024)	/* 16 TiB */
 #define DOMAIN_KEY_MAX		64
@@ -51,6 +52,9 @@ enum domain_error_code {
 	DOMAIN_ERR_INVALID_ARG		= 8,
 	DOMAIN_ERR_OPERATION_FAILED	= 9,
 	DOMAIN_ERR_OS_TYPE		= 16,
+	DOMAIN_ERR_NO_SOURCE		= 19,
+	DOMAIN_ERR_NO_TARGET		= 20,
+	DOMAIN_ERR_NO_NAME		= 21,
 	DOMAIN_ERR_XML			= 27,	/* it isn't a proper domain */
 	DOMAIN_ERR_XML_DETAIL		= 35,	/* it isn't XML */
 	DOMAIN_ERR_CONFIG_UNSUPPORTED	= 67,	/* proper, but not by us */
@@ -167,6 +171,10 @@ struct disk {
 	int			 chain_end;	/* <backingStore/> was said */
 	struct disk_layers	 layers;	/* empty: no medium */
 };
+
+/* The block node of a layer, as block jobs name it: "disk-vda-0". */
+void		 domain_node_name(const struct disk *, unsigned int layer,
+		    char name[32]);
 
 /* --- controller.c --------------------------------------------------------- */
 
@@ -340,7 +348,7 @@ void		*device_add(struct domain *, enum device_type);
 /* Takes the device out of the domain and frees it. */
 void		 device_remove(struct domain *, struct device *);
 
-/* Moves what is meant by the machine's name; versions don't matter. */
+/* The family of its machine, whatever the version. */
 enum domain_machine domain_machine(const struct domain *);
 
 /* "x86_64"; "/usr/bin/qemu-system-x86_64", used if <emulator> is absent. */
@@ -452,7 +460,8 @@ struct domain_fd {
 
 struct domain_fds {
 	struct domain_fd	*v;
-	size_t			 n;
+	size_t			 n, size;
+	int			 nsets;
 };
 
 /*
@@ -480,6 +489,14 @@ struct domain_argv {
 int		 domain_command(const struct domain *, const struct domain_fds *,
 		    unsigned int flags, struct domain_argv *argv,
 		    struct domain_error *err);
-void		 domain_argv_clear(struct domain_argv *);
+
+/*
+ * QMP commands, one in each string, that a start needs between the greeting
+ * and the first step of the guest: passwords, links that are down, the
+ * balloon.  After domain_assign_live.  lines is overwritten.  -1: no memory,
+ * lines is empty.
+ */
+int		 domain_setup(const struct domain *, struct domain_argv *lines);
+void		 domain_argv_clear(struct domain_argv *);	/* and wipes */
 
 #endif /* DOMAIN_H */
