@@ -31,7 +31,7 @@ static const struct {
 	const char	*name;
 	const char	*path;
 	const char	*session_path;	/* below the home */
-} dirs[DIR_N] = {
+} dirs[] = {
 	[DIR_DEFINITIONS] = { "definitions", SYSCONFDIR "/qemud.d",
 	    "/.qemud.d" },
 	[DIR_STATE] = { "state", LOCALSTATEDIR "/lib/qemud",
@@ -43,7 +43,7 @@ static const struct {
 static const struct {
 	const char	*name;
 	const char	*user;		/* of the system instance */
-} roles[ROLE_N] = {
+} roles[] = {
 	[ROLE_QEMUD] = { "qemud", "_qemud" },
 	[ROLE_NETD] = { "netd", "_qemudnet" },
 	[ROLE_NETD_RO] = { "netd-ro", "_qemudro" },
@@ -175,9 +175,9 @@ conf_free(struct conf *c)
 	}
 	conf_paths_clear(&c->files);
 	conf_paths_clear(&c->emulators);
-	for (i = 0; i < DIR_N; i++)
+	for (i = 0; i <= CONF_DIR_LAST; i++)
 		free(c->dirs[i].path);
-	for (i = 0; i < ROLE_N; i++)
+	for (i = 0; i <= CONF_ROLE_LAST; i++)
 		free(c->users[i].name);
 	while ((n = TAILQ_FIRST(&c->names)) != NULL) {
 		TAILQ_REMOVE(&c->names, n, entry);
@@ -363,7 +363,7 @@ conf_check(struct conf *c, struct conf_errors *errs)
 	const char		*wrong;
 	int			 i, j;
 
-	for (i = 0; i < DIR_N; i++) {
+	for (i = 0; i <= CONF_DIR_LAST; i++) {
 		if ((wrong = conf_path_wrong(d[i].path)) != NULL)
 			conf_error(errs, &d[i].pos, "%s in \"%s\": %s",
 			    dirs[i].name, d[i].path, wrong);
@@ -373,8 +373,8 @@ conf_check(struct conf *c, struct conf_errors *errs)
 				    "%s and %s cannot both be in \"%s\"",
 				    dirs[j].name, dirs[i].name, d[i].path);
 	}
-	for (i = 0; i < ROLE_N && !c->session; i++)
-		for (j = 0; j < i; j++)
+	for (i = CONF_ROLE_FIRST; i <= CONF_ROLE_LAST && !c->session; i++)
+		for (j = CONF_ROLE_FIRST; j < i; j++)
 			if (strcmp(u[i].name, u[j].name) == 0)
 				conf_error(errs, said(&u[i].pos, &u[j].pos),
 				    "%s and %s cannot both be \"%s\": they "
@@ -421,7 +421,7 @@ conf_defaults(struct conf *c)
 	char				*path;
 	size_t				 i;
 
-	for (i = 0; i < DIR_N; i++)
+	for (i = 0; i <= CONF_DIR_LAST; i++)
 		if (c->dirs[i].path == NULL && (c->dirs[i].path = c->session ?
 		    session_path(i == DIR_RUN ? "XDG_RUNTIME_DIR" : NULL,
 		    "/qemud", dirs[i].session_path) :
@@ -464,7 +464,7 @@ conf_defaults(struct conf *c)
 		c->uid_first = 200000;
 		c->uid_last = 265535;
 	}
-	for (i = 0; i < ROLE_N && !c->session; i++)
+	for (i = CONF_ROLE_FIRST; i <= CONF_ROLE_LAST && !c->session; i++)
 		if (c->users[i].name == NULL &&
 		    (c->users[i].name = strdup(roles[i].user)) == NULL)
 			return (-1);
@@ -510,7 +510,7 @@ conf_load(struct conf *c, const char *file, const struct conf_macros *cmdline,
 /* --- accounts ------------------------------------------------------------- */
 
 static void
-find_user(struct conf *c, enum conf_role role, struct conf_errors *errs)
+find_user(struct conf *c, enum msg_role role, struct conf_errors *errs)
 {
 	struct conf_user	*u = &c->users[role];
 	struct passwd		*pw;
@@ -531,7 +531,7 @@ find_user(struct conf *c, enum conf_role role, struct conf_errors *errs)
 		conf_error(errs, &u->pos, "user %s: the uid of \"%s\", %u, is "
 		    "one of the guest uids", roles[role].name, u->name,
 		    u->uid);
-	for (i = 0; i < (int)role; i++)
+	for (i = CONF_ROLE_FIRST; i < (int)role; i++)
 		if (c->users[i].uid == u->uid && c->users[i].uid != 0)
 			conf_error(errs, &u->pos, "users %s and %s have the "
 			    "same uid, %u", roles[i].name, roles[role].name,
@@ -553,7 +553,7 @@ conf_users(struct conf *c, conf_complain *complain, void *arg)
 
 	if (!TAILQ_EMPTY(&c->names))
 		errs.file = TAILQ_FIRST(&c->names)->name;
-	for (i = 0; i < ROLE_N; i++) {
+	for (i = CONF_ROLE_FIRST; i <= CONF_ROLE_LAST; i++) {
 		if (!c->session)
 			find_user(c, i, &errs);
 		else {
@@ -597,7 +597,7 @@ dump(const struct conf *c, unsigned int what, FILE *f)
 	const struct conf_path		*p;
 	int				 i;
 
-	for (i = 0; i < DIR_N && (what & CONF_DIRS); i++) {
+	for (i = 0; i <= CONF_DIR_LAST && (what & CONF_DIRS); i++) {
 		fprintf(f, "%s in ", dirs[i].name);
 		dump_string(f, "", c->dirs[i].path, "\n");
 	}
@@ -621,7 +621,9 @@ dump(const struct conf *c, unsigned int what, FILE *f)
 			dump_string(f, "emulators ", p->path, "\n");
 	if (!c->session && (what & CONF_UIDS))
 		fprintf(f, "guest uids %u-%u\n", c->uid_first, c->uid_last);
-	for (i = 0; i < ROLE_N && !c->session && (what & CONF_USERS); i++) {
+	for (i = CONF_ROLE_FIRST; i <= CONF_ROLE_LAST; i++) {
+		if (c->session || !(what & CONF_USERS))
+			break;
 		fprintf(f, "user %s ", roles[i].name);
 		dump_string(f, "", c->users[i].name, "\n");
 	}
@@ -687,6 +689,7 @@ conf_inherit(struct conf *new, struct conf *old)
 			    l->mode == m->mode && l->uid == m->uid &&
 			    l->gid == m->gid && strcmp(l->path, m->path) == 0) {
 				l->fd = m->fd;
+				l->id = m->id;
 				m->fd = -1;
 			}
 }

@@ -26,6 +26,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "imsg/msg.h"
+
 #define CONF_ERRORS_MAX		50	/* then reading is given up */
 #define CONF_FILE_MAX		(256 * 1024)	/* bytes */
 #define CONF_DEPTH_MAX		8	/* files within files */
@@ -62,6 +64,7 @@ struct conf_listen {
 	gid_t			 gid;		/* (uid_t)-1: no chown */
 	int			 fd;		/* the parent's, -1 if none; */
 						/* closed by conf_free() */
+	unsigned int		 id;		/* the parent's, for that fd */
 };
 TAILQ_HEAD(conf_listens, conf_listen);
 
@@ -74,15 +77,12 @@ struct conf_path {
 };
 TAILQ_HEAD(conf_paths, conf_path);
 
-/* The accounts of the children; only in the system instance. */
-enum conf_role {
-	ROLE_QEMUD,
-	ROLE_NETD,
-	ROLE_NETD_RO,
-	ROLE_NETD_LAUNCH,
-	ROLE_MONITORD,
-	ROLE_N
-};
+/*
+ * The account of a child; only in the system instance.  There is one for
+ * each role of the catalogue from the first to the last of these.
+ */
+#define CONF_ROLE_FIRST		ROLE_QEMUD
+#define CONF_ROLE_LAST		ROLE_NETD_LAUNCH
 
 struct conf_user {
 	struct conf_pos		 pos;
@@ -98,14 +98,8 @@ struct conf_limit {
 	unsigned int		 per_user;	/* never more than clients */
 };
 
-/* The folders that the suite itself uses. */
-enum conf_dirs {
-	DIR_DEFINITIONS,
-	DIR_STATE,
-	DIR_LOG,
-	DIR_RUN,
-	DIR_N
-};
+/* A folder that the suite itself uses: one for each enum msg_dir. */
+#define CONF_DIR_LAST		DIR_LOG
 
 struct conf_dir {
 	struct conf_pos		 pos;
@@ -121,14 +115,14 @@ TAILQ_HEAD(conf_names, conf_name);
 struct conf {
 	int			 session;
 	struct conf_names	 names;		/* of the files, main one first */
-	struct conf_dir		 dirs[DIR_N];
+	struct conf_dir		 dirs[CONF_DIR_LAST + 1];
 	struct conf_listens	 listens;	/* some of every class */
 	struct conf_paths	 files;		/* folders of images */
 	struct conf_paths	 emulators;	/* patterns for fnmatch(3) */
 	struct conf_pos		 uids_pos;
 	uid_t			 uid_first;	/* for guests, one each; */
 	uid_t			 uid_last;	/* both are 0 in a session */
-	struct conf_user	 users[ROLE_N];
+	struct conf_user	 users[CONF_ROLE_LAST + 1];
 	struct conf_limit	 limits[CLASS_N];
 	struct conf_pos		 calls_pos;
 	unsigned int		 calls;		/* in flight, per client */

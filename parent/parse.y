@@ -195,7 +195,7 @@ include(struct source *s, const struct conf_pos *pos, char *name)
 }
 
 static void
-set_dir(struct source *s, const struct conf_pos *pos, enum conf_dirs which,
+set_dir(struct source *s, const struct conf_pos *pos, enum msg_dir which,
     char *path)
 {
 	struct conf_dir	*d = &s->conf->dirs[which];
@@ -295,7 +295,7 @@ set_uids(struct source *s, const struct conf_pos *pos, uid_t first,
 }
 
 static void
-set_user(struct source *s, const struct conf_pos *pos, enum conf_role role,
+set_user(struct source *s, const struct conf_pos *pos, enum msg_role role,
     char *name)
 {
 	struct conf_user	*u = &s->conf->users[role];

@@ -247,7 +247,7 @@ ATF_TC_BODY(golden, tc)
 	each_file(check_golden);
 }
 
-/* --- damaged files: any, but never a crash, and never half accepted -------- */
+/* --- damaged files: any, but never a crash, and never half accepted ------- */
 
 static uint32_t	 seed;
 
@@ -336,7 +336,7 @@ ATF_TC_BODY(mutations, tc)
 	each_file(mutate);
 }
 
-/* --- defaults ---------------------------------------------------------------- */
+/* --- defaults ------------------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(shipped);
 ATF_TC_BODY(shipped, tc)
@@ -436,7 +436,7 @@ ATF_TC_BODY(session_paths, tc)
 	free(lines.text);
 }
 
-/* --- files ------------------------------------------------------------------ */
+/* --- files ---------------------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(files);
 ATF_TC_BODY(files, tc)
@@ -617,15 +617,15 @@ ATF_TC_BODY(users, tc)
 	struct lines	 lines = { NULL, 0, 0 };
 	struct conf	*c;
 	struct passwd	*pw;
-	char		*names[ROLE_N];
-	uid_t		 uids[ROLE_N];
-	int		 i, n = 0;
+	char		*names[CONF_ROLE_LAST + 1];
+	uid_t		 uids[CONF_ROLE_LAST + 1];
+	int		 i, n = CONF_ROLE_FIRST;
 
 	/* any accounts of this host will do */
-	while (n < ROLE_N && (pw = getpwent()) != NULL) {
+	while (n <= CONF_ROLE_LAST && (pw = getpwent()) != NULL) {
 		if (pw->pw_uid == 0 || pw->pw_gid == 0)
 			continue;
-		for (i = 0; i < n && uids[i] != pw->pw_uid; i++)
+		for (i = CONF_ROLE_FIRST; i < n && uids[i] != pw->pw_uid; i++)
 			;
 		if (i == n) {
 			uids[n] = pw->pw_uid;
@@ -633,17 +633,17 @@ ATF_TC_BODY(users, tc)
 		}
 	}
 	endpwent();
-	if (n < ROLE_N)
+	if (n <= CONF_ROLE_LAST)
 		atf_tc_skip("this host has too few accounts");
 
 	c = conf_of(0, "listen on \"/x\" owner \"root\" group \"root\" launch\n"
 	    "listen on \"/y\" launch\n");
-	for (i = 0; i < ROLE_N; i++) {
+	for (i = CONF_ROLE_FIRST; i <= CONF_ROLE_LAST; i++) {
 		free(c->users[i].name);
 		c->users[i].name = names[i];
 	}
 	ATF_CHECK_EQ_MSG(conf_users(c, collect, &lines), 0, "%s", lines.text);
-	for (i = 0; i < ROLE_N; i++)
+	for (i = CONF_ROLE_FIRST; i <= CONF_ROLE_LAST; i++)
 		ATF_CHECK_EQ(c->users[i].uid, uids[i]);
 	ATF_CHECK_EQ(TAILQ_FIRST(&c->listens)->uid, 0);
 	ATF_CHECK_EQ(TAILQ_FIRST(&c->listens)->gid, 0);
@@ -684,7 +684,7 @@ ATF_TC_BODY(users, tc)
 	free(lines.text);
 }
 
-/* --- one that is in use ------------------------------------------------------- */
+/* --- one that is in use --------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(changes);
 ATF_TC_BODY(changes, tc)
@@ -731,6 +731,7 @@ ATF_TC_BODY(inherit, tc)
 	    "listen on \"/goes\" full-control\n");
 	TAILQ_FOREACH(l, &old->listens, entry) {
 		ATF_CHECK_EQ(l->fd, -1);
+		l->id = 17 + i;
 		ATF_REQUIRE((fd[i++] = l->fd = open("/dev/null", O_RDONLY)) !=
 		    -1);
 	}
@@ -738,9 +739,11 @@ ATF_TC_BODY(inherit, tc)
 	    "listen on \"/comes\" full-control\n"
 	    "listen on \"/stays\" read-only\n");
 	conf_inherit(new, old);
-	TAILQ_FOREACH(l, &new->listens, entry)
+	TAILQ_FOREACH(l, &new->listens, entry) {
 		ATF_CHECK_EQ(l->fd, strcmp(l->path, "/stays") == 0 ? fd[0] :
 		    -1);
+		ATF_CHECK_EQ(l->id, l->fd == -1 ? 0 : 17);
+	}
 	conf_free(old);
 	ATF_CHECK_EQ(fcntl(fd[0], F_GETFD), 0);
 	ATF_CHECK_ERRNO(EBADF, fcntl(fd[1], F_GETFD) == -1);
