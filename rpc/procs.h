@@ -31,6 +31,8 @@
  *	domain_get_vcpus_flags	flag LV_VCPU_GUEST
  */
 
+/* There is no rpc/rpc.h in this folder: <rpc/rpc.h> is libtirpc's. */
+
 #ifndef RPC_PROCS_H
 #define RPC_PROCS_H
 
