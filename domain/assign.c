@@ -188,6 +188,7 @@ domain_assign(struct domain *d, struct domain_error *err)
 				return (-1);
 	if (domain_machine(d) != MACHINE_MICROVM && pci_assign(d, err) == -1)
 		return (-1);
+	device_sort_all(d, DEVICE_CONTROLLER);
 	return (domain_check(d, err));
 }
 

@@ -52,7 +52,7 @@ static int	 controller_check(const struct domain *, const void *,
 		    struct domain_error *);
 static void	 controller_format(struct out *, const struct domain *,
 		    const void *);
-static int	 controller_before(const void *, const void *);
+static int	 controller_order(const void *, const void *);
 static enum pci_plug controller_plug(const struct domain *, const void *);
 static void	 controller_alias(const struct domain *, const void *,
 		    unsigned int, char *, size_t);
@@ -65,7 +65,7 @@ const struct device_class controller_class = {
 	.parse = controller_parse,
 	.check = controller_check,
 	.format = controller_format,
-	.before = controller_before,
+	.order = controller_order,
 	.plug = controller_plug,
 	.alias = controller_alias,
 	.command = controller_command,
@@ -296,11 +296,13 @@ controller_format(struct out *o, const struct domain *d, const void *arg)
 }
 
 static int
-controller_before(const void *a, const void *b)
+controller_order(const void *a, const void *b)
 {
 	const struct controller	*x = a, *y = b;
 
-	return (x->type == y->type && x->index < y->index);
+	if (x->type != y->type)
+		return (0);
+	return (x->index < y->index ? -1 : 1);
 }
 
 /* --- which there are -------------------------------------------------------- */
@@ -317,7 +319,11 @@ controller_find(const struct domain *d, enum controller_type type,
 	return (NULL);
 }
 
-/* That one; it is added if it isn't there yet.  NULL: err says why. */
+/*
+ * That one; it is added if it isn't there yet.  NULL: err says why.  It goes
+ * to the end of the list: the ones that the XML has get their addresses
+ * first.
+ */
 struct controller *
 controller_want(struct domain *d, enum controller_type type,
     unsigned int index, enum controller_model model, struct domain_error *err)
@@ -340,7 +346,6 @@ controller_want(struct domain *d, enum controller_type type,
 	c->type = type;
 	c->index = index;
 	c->model = model;
-	device_sort(d, &c->dev);
 	return (c);
 }
 

@@ -78,27 +78,42 @@ void
 device_sort(struct domain *d, struct device *dev)
 {
 	const struct device_class	*class = classes[dev->type];
-	struct device			*other;
+	struct devices			*list = &d->devices[dev->type];
+	struct device			*other, *behind = NULL;
+	int				 r;
 
-	if (class->before == NULL)
+	if (class->order == NULL)
 		return;
-	TAILQ_FOREACH(other, &d->devices[dev->type], entry)
-		if (other != dev && class->before(dev, other))
-			break;
-	if (other == NULL) {
-		/* behind the last that it would be behind of */
-		TAILQ_FOREACH_REVERSE(other, &d->devices[dev->type], devices,
-		    entry)
-			if (other != dev && class->before(other, dev))
-				break;
-		if (other == NULL)
+	TAILQ_FOREACH(other, list, entry) {
+		if (other == dev || (r = class->order(dev, other)) == 0)
+			continue;
+		if (r < 0) {
+			TAILQ_REMOVE(list, dev, entry);
+			TAILQ_INSERT_BEFORE(other, dev, entry);
 			return;
-		TAILQ_REMOVE(&d->devices[dev->type], dev, entry);
-		TAILQ_INSERT_AFTER(&d->devices[dev->type], other, dev, entry);
-		return;
+		}
+		behind = other;
 	}
-	TAILQ_REMOVE(&d->devices[dev->type], dev, entry);
-	TAILQ_INSERT_BEFORE(other, dev, entry);
+	if (behind != NULL) {
+		TAILQ_REMOVE(list, dev, entry);
+		TAILQ_INSERT_AFTER(list, behind, dev, entry);
+	}
+}
+
+/* All of a kind into their order, as if they were read again. */
+void
+device_sort_all(struct domain *d, enum device_type type)
+{
+	struct devices	 all;
+	struct device	*dev;
+
+	TAILQ_INIT(&all);
+	TAILQ_CONCAT(&all, &d->devices[type], entry);
+	while ((dev = TAILQ_FIRST(&all)) != NULL) {
+		TAILQ_REMOVE(&all, dev, entry);
+		TAILQ_INSERT_TAIL(&d->devices[type], dev, entry);
+		device_sort(d, dev);
+	}
 }
 
 enum pci_plug

@@ -74,8 +74,8 @@ struct device_class {
 	void		(*format)(struct out *, const struct domain *,
 			    const void *);
 
-	/* Is it in front of that other one, both in this list? */
-	int		(*before)(const void *, const void *);
+	/* -1: in front of that other one; 1: behind it; 0: anywhere. */
+	int		(*order)(const void *, const void *);
 
 	/* Defaults, and addresses other than PCI. */
 	int		(*assign)(struct domain *, void *,
@@ -102,6 +102,7 @@ int		 device_parse(struct xml *, const xmlNode *, struct domain *,
 void		 device_format(struct out *, const struct domain *,
 		    const struct device *);
 void		 device_sort(struct domain *, struct device *);
+void		 device_sort_all(struct domain *, enum device_type);
 enum pci_plug	 device_plug(const struct domain *, const struct device *);
 int		 device_error(struct domain_error *, const struct device *,
 		    int, const char *, ...)

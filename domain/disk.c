@@ -38,7 +38,7 @@ static int	 disk_check(const struct domain *, const void *,
 		    struct domain_error *);
 static void	 disk_format(struct out *, const struct domain *,
 		    const void *);
-static int	 disk_before(const void *, const void *);
+static int	 disk_order(const void *, const void *);
 static int	 disk_assign(struct domain *, void *, struct domain_error *);
 static enum pci_plug disk_plug(const struct domain *, const void *);
 static void	 disk_alias(const struct domain *, const void *,
@@ -54,7 +54,7 @@ const struct device_class disk_class = {
 	.parse = disk_parse,
 	.check = disk_check,
 	.format = disk_format,
-	.before = disk_before,
+	.order = disk_order,
 	.assign = disk_assign,
 	.plug = disk_plug,
 	.alias = disk_alias,
@@ -447,12 +447,13 @@ disk_format(struct out *o, const struct domain *d, const void *arg)
 }
 
 static int
-disk_before(const void *a, const void *b)
+disk_order(const void *a, const void *b)
 {
 	const struct disk	*x = a, *y = b;
 
-	return (x->bus == y->bus &&
-	    disk_index(x->target) < disk_index(y->target));
+	if (x->bus != y->bus)
+		return (0);
+	return (disk_index(x->target) < disk_index(y->target) ? -1 : 1);
 }
 
 /* --- addresses -------------------------------------------------------------- */
@@ -464,7 +465,16 @@ disk_assign(struct domain *d, void *arg, struct domain_error *err)
 	struct disk		*disk = arg;
 	struct address		*a = &disk->dev.address;
 	unsigned int		 n = (unsigned int)disk_index(disk->target);
+	struct disk_layer	*l;
 	enum controller_type	 type;
+
+	/* what is not said is raw, and from now on that is said */
+	if (disk->format == DISK_FORMAT_NONE)
+		disk->format = DISK_FORMAT_RAW;
+	if ((l = TAILQ_FIRST(&disk->layers)) != NULL &&
+	    l->format == DISK_FORMAT_NONE)
+		l->format = DISK_FORMAT_RAW;
+	disk->driver = 1;
 
 	if (disk->bus == DISK_BUS_VIRTIO) {
 		if (a->type == ADDRESS_NONE &&

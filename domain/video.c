@@ -37,6 +37,7 @@ static int	 video_check(const struct domain *, const void *,
 		    struct domain_error *);
 static void	 video_format(struct out *, const struct domain *,
 		    const void *);
+static int	 video_order(const void *, const void *);
 static int	 video_assign(struct domain *, void *, struct domain_error *);
 static enum pci_plug video_plug(const struct domain *, const void *);
 static void	 video_alias(const struct domain *, const void *,
@@ -50,6 +51,7 @@ const struct device_class video_class = {
 	.parse = video_parse,
 	.check = video_check,
 	.format = video_format,
+	.order = video_order,
 	.assign = video_assign,
 	.plug = video_plug,
 	.alias = video_alias,
@@ -117,7 +119,7 @@ video_check(const struct domain *d, const void *arg, struct domain_error *err)
 		    "a video of type 'none' must be the only one"));
 	if (!is_first(d, v) && v->primary)
 		return (device_error(err, &v->dev, DOMAIN_ERR_XML,
-		    "only the first video device can be primary"));
+		    "only one video device can be primary"));
 	if (!is_first(d, v) && v->model != VIDEO_VIRTIO &&
 	    v->model != VIDEO_QXL)
 		return (device_error(err, &v->dev,
@@ -155,6 +157,14 @@ video_format(struct out *o, const struct domain *d, const void *arg)
 	if (v->primary)
 		out_attr(o, "primary", "yes");
 	out_end(o);
+}
+
+static int
+video_order(const void *a, const void *b)
+{
+	const struct video	*x = a, *y = b;
+
+	return (x->primary && !y->primary ? -1 : 1);
 }
 
 static int
