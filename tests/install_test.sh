@@ -1,0 +1,161 @@
+# What "make install" leaves behind.
+
+# The same as the build has, by its folders.
+programs() {
+	(cd "$BUILDDIR" && find bin sbin libexec -type f | sort)
+}
+
+# put [VARIABLE=value ...]: what make install does, into $dest.
+put() {
+	(cd "$SRCDIR" && env B="$BUILDDIR" PROGRAMS="$(programs)" \
+	    DESTDIR="$dest" PREFIX=/usr/local LIBDIR=/usr/local/lib \
+	    SYSCONFDIR=/etc LOCALSTATEDIR=/var RUNDIR=/run VERSION=0.0.0 \
+	    "$@" sh etc/install)
+}
+
+# Each of these variables is somewhere else, none a part of another.
+elsewhere="PREFIX=/opt/q LIBDIR=/opt/q/lib/arch SYSCONFDIR=/conf
+    LOCALSTATEDIR=/data RUNDIR=/volatile"
+
+atf_test_case destdir
+destdir_head() {
+	atf_set descr "Everything is there, below DESTDIR, and nothing else"
+}
+destdir_body() {
+	dest=$PWD/dest
+	put >out || atf_fail "etc/install failed"
+	{
+		programs | sed 's,^,/usr/local/,'
+		(cd "$SRCDIR" && ls -d */*.[1-8]) | grep -v ^imsg/ |
+		    sed 's,.*/\(.*\.\([1-8]\)\)$,/usr/local/share/man/man\2/\1,'
+		cat <<-EOF
+			/etc/qemud/qemud.conf
+			/usr/local/include/qemud.h
+			/usr/local/lib/libqemud.so
+			/usr/local/lib/libqemud.so.0
+			/usr/local/lib/pkgconfig/libqemud.pc
+			/usr/local/lib/systemd/system/qemud.service
+			/usr/local/lib/sysusers.d/qemud.conf
+			/usr/local/lib/tmpfiles.d/qemud.conf
+			/usr/local/share/bash-completion/completions/qemuctl
+			/usr/local/share/qemud/libvirt.conf
+		EOF
+	} | sort >expected
+	(cd dest && find . ! -type d) | sed 's,^\.,,' | sort >found
+	atf_check diff expected found
+	atf_check find dest -type d ! -perm 755 -o -type f ! -perm 644 \
+	    ! -path '*/*bin/*' ! -path '*/libexec/*'
+	for program in $(programs); do
+		atf_check cmp "$BUILDDIR/$program" "dest/usr/local/$program"
+		atf_check test -x "dest/usr/local/$program"
+	done
+	atf_check cmp "$BUILDDIR/lib/libqemud.so.0" \
+	    dest/usr/local/lib/libqemud.so
+}
+
+atf_test_case paths
+paths_head() {
+	atf_set descr "No file speaks of a default path that was changed"
+}
+paths_body() {
+	dest=$PWD/dest
+	put $elsewhere >out || atf_fail "etc/install failed"
+	atf_check -o inline:"conf\nopt\n" ls dest
+	start='(^|[^[:alnum:]/_.-])'
+	atf_check -s exit:1 grep -rEI --exclude-dir=bin --exclude-dir=sbin \
+	    "$start(/usr/local|/etc/qemud|/var/l[io][bg]/qemud|/run/qemud)" \
+	    dest
+
+	unit=dest/opt/q/lib/systemd/system/qemud.service
+	atf_check -o inline:"ExecStart=/opt/q/sbin/qemud-parent\n" \
+	    grep ^ExecStart= $unit
+	atf_check -o inline:"PIDFile=/volatile/qemud/lock\n" \
+	    grep ^PIDFile= $unit
+	atf_check -o match:'socket=/volatile/qemud/qemud-ro"' \
+	    cat dest/opt/q/share/qemud/libvirt.conf
+	atf_check -o match:'^d /data/lib/qemud ' \
+	    cat dest/opt/q/lib/tmpfiles.d/qemud.conf
+	atf_check -o match:'"/conf/qemud.d"' cat dest/conf/qemud/qemud.conf
+}
+
+atf_test_case configuration
+configuration_head() {
+	atf_set descr "A configuration that is there stays as it is"
+}
+configuration_body() {
+	dest=$PWD/dest
+	conf=dest/etc/qemud/qemud.conf
+	put >out || atf_fail "etc/install failed"
+	put >out || atf_fail "etc/install failed again"
+	atf_check -s exit:1 test -e $conf.new
+	atf_check test ! -s out
+
+	cp $conf fresh
+	echo "# mine" >>$conf
+	cp $conf mine
+	put >out || atf_fail "etc/install failed with a configuration"
+	atf_check cmp $conf mine
+	atf_check cmp $conf.new fresh
+	atf_check -o ignore grep "qemud.conf.new" out
+}
+
+# machine NAME ...: commands that only write down how they were called.
+machine() {
+	mkdir bin
+	for name in "$@"; do
+		{
+			echo '#! /bin/sh'
+			echo "echo \"$name \$*\" >>'$PWD/log'"
+			case $name in
+			id)	echo 'echo 0' ;;
+			getent)	echo '[ "$2" = _qemudro ]' ;;
+			esac
+		} >bin/"$name"
+	done
+	chmod 755 bin/*
+}
+
+atf_test_case system_users
+system_users_head() {
+	atf_set descr "Root gets the system users, where systemd makes them"
+}
+system_users_body() {
+	dest=
+	machine id systemd-sysusers systemd-tmpfiles systemctl ldconfig
+	put PATH="$PWD/bin:$PATH" PREFIX="$PWD/usr" LIBDIR="$PWD/usr/lib" \
+	    SYSCONFDIR="$PWD/etc" >out || atf_fail "etc/install failed"
+	atf_check -o ignore \
+	    grep "^systemd-sysusers $PWD/usr/lib/sysusers.d/qemud.conf$" log
+
+	# What a packager does is not the machine's business.
+	: >log
+	put PATH="$PWD/bin:$PATH" DESTDIR="$PWD/dest" >out ||
+	    atf_fail "etc/install failed"
+	atf_check -s exit:1 grep -v ^id log
+}
+
+atf_test_case system_users_without_systemd
+system_users_without_systemd_head() {
+	atf_set descr "Root gets the system users, without systemd"
+}
+system_users_without_systemd_body() {
+	dest=
+	machine id useradd getent systemd-tmpfiles systemctl ldconfig
+	for name in sh env cat sed dirname chmod mv cmp ln install rm; do
+		ln -s "$(command -v $name)" bin/$name
+	done
+	put PATH="$PWD/bin" PREFIX="$PWD/usr" LIBDIR="$PWD/usr/lib" \
+	    SYSCONFDIR="$PWD/etc" >out || atf_fail "etc/install failed"
+	# All but the one that is there.
+	sed -n 's/^useradd -r .* //p' log | sort >added
+	atf_check -o inline:"_qemud\n_qemudlaunch\n_qemudmon\n_qemudnet\n" \
+	    cat added
+}
+
+atf_init_test_cases() {
+	atf_add_test_case destdir
+	atf_add_test_case paths
+	atf_add_test_case configuration
+	atf_add_test_case system_users
+	atf_add_test_case system_users_without_systemd
+}
