@@ -117,7 +117,7 @@ give_up_rights(void)
 	 * accept4, getsockopt - clients and who they are
 	 * recvmsg, sendmsg, memfd_create, fstat, mmap, fcntl - clients,
 	 *	qemud, the parent; long bodies, seals, listening sockets
-	 * write, sendto - standard error or syslog, memfds
+	 * write, lseek, sendto - standard error or syslog, memfds
 	 * epoll_*, clock_gettime - libevent
 	 * no open, no socket, no connect, no exec
 	 */
@@ -125,7 +125,7 @@ give_up_rights(void)
 		SYS_accept4, SYS_getsockopt,
 		SYS_recvmsg, SYS_sendmsg, SYS_memfd_create, SYS_fstat,
 		SYS_newfstatat, SYS_fcntl, SYS_close,
-		SYS_write, SYS_sendto,
+		SYS_write, SYS_lseek, SYS_sendto,
 		SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl,
 		SYS_clock_gettime, SYS_gettimeofday,
 		SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
