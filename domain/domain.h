@@ -311,7 +311,7 @@ struct domain {
 	uint8_t			 uuid[16];
 	char			*title;
 	char			*description;
-	char			*metadata;	/* "<metadata>...</metadata>" */
+	char			*metadata;	/* XML that is in <metadata> */
 	uint64_t		 memory;	/* KiB, the most it can have */
 	uint64_t		 current_memory; /* KiB, at most memory */
 	unsigned int		 vcpus;		/* the most it can have */
@@ -409,6 +409,24 @@ int		 domain_parse(const char *xml, size_t len, unsigned int flags,
 
 /* The domain as XML; free() it.  NULL: no memory. */
 char		*domain_format(const struct domain *, unsigned int flags);
+
+/* --- metadata.c ----------------------------------------------------------- */
+
+#define DOMAIN_METADATA_MAX	(1024 * 1024)	/* bytes, of one domain */
+
+/*
+ * The metadata element of that XML namespace, without its prefix, as it was
+ * set; free() it.  NULL: there is none, or no memory.
+ */
+char		*domain_metadata_get(const struct domain *, const char *uri);
+
+/*
+ * Sets it to text, an element, under that prefix; NULL removes it.
+ * -1: err says why, and nothing has changed.
+ */
+int		 domain_metadata_set(struct domain *, const char *uri,
+		    const char *prefix, const char *text,
+		    struct domain_error *err);
 
 /* --- assign.c ------------------------------------------------------------- */
 

@@ -28,6 +28,7 @@ struct chan {
 	char				 name[32];
 	int				 fd;
 	int				 dead;
+	int				 offence;
 	int				 mute;	/* nobody reads what we say */
 	int				 full;
 	int				 held;
@@ -184,6 +185,12 @@ chan_full(const struct chan *c)
 	return (c->full);
 }
 
+int
+chan_offended(const struct chan *c)
+{
+	return (c->offence);
+}
+
 void *
 chan_owner(const struct chan *c)
 {
@@ -220,7 +227,10 @@ chan_readable(int fd, short what, void *arg)
 	if (!c->dead && (what & EV_READ)) {
 		n = imsgbuf_read(&c->ibuf);
 		if (n == -1) {
-			log_warn("%s: cannot read", c->name);
+			if (errno != ECONNRESET) {
+				log_warn("%s: cannot read", c->name);
+				c->offence = 1;
+			}
 			c->dead = 1;
 		} else if (n == 0) {
 			/* what arrived before the end still counts */
@@ -252,11 +262,11 @@ chan_dispatch(struct chan *c)
 			return;
 		if (n == -1) {
 			log_warn("%s: bad message", c->name);
-			c->dead = 1;
+			c->dead = c->offence = 1;
 			return;
 		}
 		if (chan_handle(c, &imsg) == -1)
-			c->dead = 1;
+			c->dead = c->offence = 1;
 		imsg_free(&imsg);		/* here and nowhere else */
 	}
 }
@@ -446,6 +456,7 @@ msg_type_name(uint32_t type)
 	N(MSG_LAUNCHER_ENDED);
 	N(MSG_KILL);
 	N(MSG_KILLED);
+	N(MSG_OFFENCE);
 	N(MSG_PLAN);
 	N(MSG_PLAN_FILE);
 	N(MSG_PLAN_GO);

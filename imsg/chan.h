@@ -95,6 +95,9 @@ void		 chan_set_handlers(struct chan *, const struct msg_handler *);
 void		 chan_set_drained(struct chan *, void (*fn)(struct chan *));
 int		 chan_full(const struct chan *);
 
+/* Did it end because the other side broke the rules? */
+int		 chan_offended(const struct chan *);
+
 void		*chan_owner(const struct chan *);
 const char	*chan_name(const struct chan *);
 

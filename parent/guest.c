@@ -1,0 +1,342 @@
+/*
+ * Copyright (c) 2026 The qemud authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Runs launchers and ends guests, for qemud.  The program is always the same,
+ * its arguments come from the configuration only; what the guest is reaches
+ * the launcher over the descriptor that qemud sends along.
+ */
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "imsg/log.h"
+#include "imsg/proc.h"
+#include "parent/parent.h"
+
+#define GUESTS_MAX	8192
+
+/* A launcher that this process started and that has not ended yet. */
+struct launcher {
+	TAILQ_ENTRY(launcher)	 entry;
+	struct event		*ended;
+	pid_t			 pid;
+	int			 pidfd;
+	uid_t			 uid;
+	char			 name[MSG_NAME_MAX + 1];
+};
+
+static int	 name_ok(const char *);
+static const char *
+		 launch(const struct msg_launch *, int, pid_t *);
+static int	 log_open(const char *);
+static pid_t	 spawn(const struct msg_launch *, int, int, int *);
+static struct launcher *
+		 launcher_add(const struct msg_launch *, pid_t, int);
+static void	 launcher_ended(evutil_socket_t, short, void *);
+static int	 kill_uid(uid_t);
+static int	 kill_ours(pid_t, int (*)(const char *));
+static int	 is_launcher(const char *);
+static int	 is_emulator(const char *);
+
+static TAILQ_HEAD(, launcher)	 launchers = TAILQ_HEAD_INITIALIZER(launchers);
+static unsigned int		 nlaunchers;
+static struct env		*env;
+
+void
+guest_init(struct env *e)
+{
+	env = e;
+}
+
+int
+guest_launch(struct chan *c, void *arg, int fd)
+{
+	struct msg_launch	*m = arg;
+	struct msg_launched	 answer = { 0 };
+	const char		*why;
+	char			 text[MSG_TEXT_MAX + 1];
+
+	if (!name_ok(m->name) || (!env->session &&
+	    (m->uid < env->conf->uid_first || m->uid > env->conf->uid_last))) {
+		close(fd);
+		return (-1);
+	}
+	answer.id = m->id;
+	if ((why = launch(m, fd, &answer.pid)) != NULL) {
+		answer.error = errno != 0 ? errno : EINVAL;
+		snprintf(text, sizeof(text), "%s: %s", why,
+		    strerror(answer.error));
+		log_warnx("guest %s: %s", m->name, text);
+	} else
+		text[0] = '\0';
+	answer.text = text;
+	CHAN_SEND(c, MSG_LAUNCHED, msg_launched, &answer, -1);
+	return (0);
+}
+
+/* Takes fd.  NULL, or what could not be done, with errno. */
+static const char *
+launch(const struct msg_launch *m, int fd, pid_t *pid)
+{
+	struct launcher	*l;
+	int		 logfd, pidfd;
+
+	TAILQ_FOREACH(l, &launchers, entry)
+		if (!env->session && l->uid == m->uid) {
+			close(fd);
+			errno = EBUSY;
+			return ("another guest with its uid is still there");
+		}
+	if (nlaunchers >= GUESTS_MAX) {
+		close(fd);
+		errno = EAGAIN;
+		return ("too many guests");
+	}
+	if ((logfd = log_open(m->name)) == -1) {
+		close(fd);
+		return ("cannot open its log");
+	}
+	*pid = spawn(m, fd, logfd, &pidfd);
+	close(logfd);
+	if (*pid == -1)
+		return ("cannot start its launcher");
+	if (launcher_add(m, *pid, pidfd) == NULL) {
+		kill(*pid, SIGKILL);
+		waitpid(*pid, NULL, 0);
+		close(pidfd);
+		errno = ENOMEM;
+		return ("cannot watch its launcher");
+	}
+	return (NULL);
+}
+
+/* What can be a file's name, and names nothing outside a folder. */
+static int
+name_ok(const char *name)
+{
+	return (name[0] != '\0' && strchr(name, '/') == NULL);
+}
+
+/* Of the guest's log, which qemud may read and nobody but us replace. */
+static int
+log_open(const char *name)
+{
+	const struct conf	*conf = env->conf;
+	char			 path[PATH_MAX];
+	struct stat		 st;
+	int			 fd;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s.log",
+	    conf->dirs[DIR_LOG].path, name) >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return (-1);
+	}
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
+	    O_NONBLOCK | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return (-1);
+	if (fstat(fd, &st) == -1)
+		goto fail;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		goto fail;
+	}
+	if (!env->session && (fchown(fd, 0, conf->users[ROLE_QEMUD].gid) == -1 ||
+	    fchmod(fd, 0640) == -1))
+		goto fail;
+	return (fd);
+
+ fail:
+	close(fd);
+	return (-1);
+}
+
+static pid_t
+spawn(const struct msg_launch *m, int fd, int logfd, int *pidfd)
+{
+	static char		 arg0[] = "qemud-launch", c[] = "-c",
+				 s[] = "-s", e[] = "-e";
+	struct proc_spec	 spec = { 0 };
+	struct conf_listen	*l;
+	struct conf_path	*p;
+	char			*argv[2 * CONF_LIST_MAX + 8];
+	int			 n = 0;
+
+	argv[n++] = arg0;
+	argv[n++] = c;
+	TAILQ_FOREACH(l, &env->conf->listens, entry)
+		if (l->class == CLASS_LAUNCH) {
+			argv[n++] = s;
+			argv[n++] = l->path;
+			break;
+		}
+	TAILQ_FOREACH(p, &env->conf->emulators, entry) {
+		argv[n++] = e;
+		argv[n++] = p->path;
+	}
+	argv[n] = NULL;
+	spec.path = env->launcher;
+	spec.argv = argv;
+	spec.channel = fd;
+	spec.out = logfd;
+	spec.drop = !env->session;
+	spec.uid = spec.gid = m->uid;
+	return (proc_spawn(&spec, pidfd));
+}
+
+static struct launcher *
+launcher_add(const struct msg_launch *m, pid_t pid, int pidfd)
+{
+	struct launcher	*l;
+
+	if (pidfd == -1 || (l = calloc(1, sizeof(*l))) == NULL)
+		return (NULL);
+	l->ended = event_new(env->base, pidfd, EV_READ, launcher_ended, l);
+	if (l->ended == NULL || event_add(l->ended, NULL) == -1) {
+		if (l->ended != NULL)
+			event_free(l->ended);
+		free(l);
+		return (NULL);
+	}
+	l->pid = pid;
+	l->pidfd = pidfd;
+	l->uid = m->uid;
+	strlcpy(l->name, m->name, sizeof(l->name));
+	TAILQ_INSERT_TAIL(&launchers, l, entry);
+	nlaunchers++;
+	log_debug("guest %s: launcher %d", l->name, (int)pid);
+	return (l);
+}
+
+static void
+launcher_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct launcher			*l = arg;
+	struct msg_launcher_ended	 m = { 0 };
+	struct chan			*c;
+
+	m.pid = l->pid;
+	if (waitpid(l->pid, &m.status, WNOHANG) <= 0)
+		m.status = 0;
+	if (WIFSIGNALED(m.status))
+		log_warnx("guest %s: launcher %d: signal %d", l->name,
+		    (int)l->pid, WTERMSIG(m.status));
+	if ((c = children_chan(ROLE_QEMUD)) != NULL)
+		CHAN_SEND(c, MSG_LAUNCHER_ENDED, msg_launcher_ended, &m, -1);
+	TAILQ_REMOVE(&launchers, l, entry);
+	nlaunchers--;
+	event_free(l->ended);
+	close(l->pidfd);
+	free(l);
+}
+
+int
+guest_kill(struct chan *c, void *arg, int fd)
+{
+	struct msg_kill		*m = arg;
+	struct msg_killed	 answer = { 0 };
+	int			 error;
+
+	answer.id = m->id;
+	if (env->session) {
+		/* the launcher first: else it would report an accident */
+		error = kill_ours(m->pid, is_launcher);
+		if (m->qemu_pid > 0 && kill_ours(m->qemu_pid, is_emulator) == 0)
+			error = 0;
+	} else {
+		if (m->uid < env->conf->uid_first ||
+		    m->uid > env->conf->uid_last)
+			return (-1);
+		error = kill_uid(m->uid);
+	}
+	answer.error = error;
+	CHAN_SEND(c, MSG_KILLED, msg_killed, &answer, -1);
+	return (0);
+}
+
+/*
+ * Ends every process of a guest, whichever they are: a process with its uid
+ * may signal just these.  The child does not live long enough to be worth
+ * watching.
+ */
+static int
+kill_uid(uid_t uid)
+{
+	pid_t	 pid;
+	int	 status;
+
+	if ((pid = fork()) == -1)
+		return (errno);
+	if (pid == 0) {
+		if (setgroups(0, NULL) == -1 ||
+		    setresgid(uid, uid, uid) == -1 ||
+		    setresuid(uid, uid, uid) == -1)
+			_exit(1);
+		/* leaves out the caller itself */
+		kill(-1, SIGKILL);
+		_exit(0);
+	}
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			return (errno);
+	return (status == 0 ? 0 : EPERM);
+}
+
+/* Ends the process if it runs what it should, so that no other is hit. */
+static int
+kill_ours(pid_t pid, int (*ours)(const char *))
+{
+	char	 link[64], exe[PATH_MAX];
+	ssize_t	 n;
+	int	 pidfd, error = 0;
+
+	if (pid <= 1)
+		return (EINVAL);
+	if ((pidfd = syscall(SYS_pidfd_open, pid, 0)) == -1)
+		return (errno);
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	if ((n = readlink(link, exe, sizeof(exe) - 1)) == -1)
+		error = errno;
+	else {
+		exe[n] = '\0';
+		if (!ours(exe))
+			error = EPERM;
+		else if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL,
+		    0) == -1)
+			error = errno;
+	}
+	close(pidfd);
+	return (error);
+}
+
+static int
+is_launcher(const char *exe)
+{
+	return (strcmp(exe, env->launcher) == 0);
+}
+
+static int
+is_emulator(const char *exe)
+{
+	struct conf_path	*p;
+
+	TAILQ_FOREACH(p, &env->conf->emulators, entry)
+		if (fnmatch(p->path, exe, FNM_PATHNAME) == 0)
+			return (1);
+	return (0);
+}

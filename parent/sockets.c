@@ -1,0 +1,234 @@
+/*
+ * Copyright (c) 2026 The qemud authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What an instance has in the file system: its folders, its lock, its
+ * listening sockets.
+ */
+
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "imsg/log.h"
+#include "parent/parent.h"
+
+static void	 dir_make(const char *, mode_t, uid_t, gid_t);
+static int	 mkdirs(const char *);
+static int	 socket_bind(struct conf_listen *);
+static int	 socket_stale(const struct sockaddr_un *);
+
+static int	 lock_fd = -1;
+
+void
+dirs_make(struct env *env)
+{
+	const struct conf	*conf = env->conf;
+	const struct conf_user	*qemud = &conf->users[ROLE_QEMUD];
+	uid_t			 uid = qemud->uid, root = 0;
+	gid_t			 gid = qemud->gid;
+	char			*guests;
+
+	if (env->session) {
+		uid = root = geteuid();
+		gid = getegid();
+	}
+	if (asprintf(&env->empty, "%s/empty", conf->dirs[DIR_RUN].path) == -1 ||
+	    asprintf(&guests, "%s/guests", conf->dirs[DIR_RUN].path) == -1)
+		fatal(NULL);
+	dir_make(conf->dirs[DIR_DEFINITIONS].path, 0700, uid, gid);
+	dir_make(conf->dirs[DIR_STATE].path, 0700, uid, gid);
+	dir_make(conf->dirs[DIR_LOG].path, 0750, root, gid);
+	dir_make(conf->dirs[DIR_RUN].path, env->session ? 0700 : 0755, root,
+	    env->session ? gid : 0);
+	dir_make(guests, 0700, uid, gid);
+	dir_make(env->empty, 0555, root, env->session ? gid : 0);
+	free(guests);
+}
+
+/* Whoever owned it before: it has to be ours, or the owner could act for us. */
+static void
+dir_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
+{
+	struct stat	 st;
+	int		 fd;
+
+	if (mkdirs(path) == -1)
+		fatal("cannot make folder %s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1)
+		fatal("%s", path);
+	if ((st.st_uid != uid || st.st_gid != gid) &&
+	    fchown(fd, uid, gid) == -1)
+		fatal("%s: cannot give it to uid %u", path, uid);
+	if ((st.st_mode & 07777) != mode && fchmod(fd, mode) == -1)
+		fatal("%s: cannot set its mode to %04o", path, mode);
+	close(fd);
+}
+
+/* path and what is above it; those above are open to all. */
+static int
+mkdirs(const char *path)
+{
+	char	*copy, *p;
+	int	 ret = 0;
+
+	if ((copy = strdup(path)) == NULL)
+		return (-1);
+	for (p = copy + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
+		*p = '\0';
+		if (mkdir(copy, 0700) == 0)
+			chmod(copy, 0755);
+		else if (errno != EEXIST) {
+			ret = -1;
+			break;
+		}
+	}
+	if (ret == 0 && mkdir(copy, 0700) == -1 && errno != EEXIST)
+		ret = -1;
+	free(copy);
+	return (ret);
+}
+
+void
+instance_lock(struct env *env)
+{
+	char	*path, pid[32] = "";
+	ssize_t	 n;
+
+	if (asprintf(&path, "%s/lock", env->conf->dirs[DIR_RUN].path) == -1)
+		fatal(NULL);
+	lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (lock_fd == -1)
+		fatal("%s", path);
+	if (flock(lock_fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK)
+			fatal("%s", path);
+		if ((n = read(lock_fd, pid, sizeof(pid) - 1)) > 0)
+			pid[strcspn(pid, "\n")] = '\0';
+		fatalx("another instance is running here: %s is locked%s%s",
+		    path, n > 0 ? " by process " : "", n > 0 ? pid : "");
+	}
+	free(path);
+}
+
+void
+instance_pid(void)
+{
+	if (ftruncate(lock_fd, 0) == -1 || lseek(lock_fd, 0, SEEK_SET) == -1 ||
+	    dprintf(lock_fd, "%d\n", (int)getpid()) < 0)
+		log_warn("cannot write the pid into the lock file");
+}
+
+int
+sockets_bind(struct conf *conf)
+{
+	static unsigned int	 lastid;
+	struct conf_listen	*l;
+	int			 ret = 0;
+
+	TAILQ_FOREACH(l, &conf->listens, entry) {
+		if (l->fd != -1)
+			continue;
+		if ((l->fd = socket_bind(l)) == -1)
+			ret = -1;
+		else
+			l->id = ++lastid;
+	}
+	return (ret);
+}
+
+static int
+socket_bind(struct conf_listen *l)
+{
+	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
+	char			*slash;
+	mode_t			 old;
+	int			 fd, ret;
+
+	strlcpy(sun.sun_path, l->path, sizeof(sun.sun_path));
+	slash = strrchr(sun.sun_path, '/');
+	*slash = '\0';
+	ret = sun.sun_path[0] == '\0' ? 0 : mkdirs(sun.sun_path);
+	*slash = '/';
+	if (ret == -1 || !socket_stale(&sun)) {
+		log_warn("%s", l->path);
+		return (-1);
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1) {
+		log_warn("socket");
+		return (-1);
+	}
+	/* nobody else until owner and mode are right */
+	old = umask(0177);
+	ret = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
+	umask(old);
+	if (ret == -1 || (l->uid != (uid_t)-1 || l->gid != (gid_t)-1 ?
+	    lchown(l->path, l->uid, l->gid) : 0) == -1 ||
+	    chmod(l->path, l->mode) == -1 || listen(fd, SOMAXCONN) == -1) {
+		log_warn("cannot listen on %s", l->path);
+		close(fd);
+		return (-1);
+	}
+	return (fd);
+}
+
+/*
+ * Nothing is there, or the socket of somebody who has ended, which is then
+ * removed.  Else 0 with errno.
+ */
+static int
+socket_stale(const struct sockaddr_un *sun)
+{
+	struct stat	 st;
+	int		 fd, ret;
+
+	if (lstat(sun->sun_path, &st) == -1)
+		return (errno == ENOENT);
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = EEXIST;
+		return (0);
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return (0);
+	ret = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
+	if (ret == -1 && errno == ECONNREFUSED) {
+		close(fd);
+		return (unlink(sun->sun_path) == 0);
+	}
+	close(fd);
+	errno = EADDRINUSE;
+	return (0);
+}
+
+void
+sockets_unlink(struct conf *old, struct conf *new)
+{
+	struct conf_listen	*l, *n;
+
+	TAILQ_FOREACH(l, &old->listens, entry) {
+		if (l->fd == -1)
+			continue;	/* never bound, or inherited */
+		if (new != NULL) {
+			TAILQ_FOREACH(n, &new->listens, entry)
+				if (strcmp(n->path, l->path) == 0)
+					break;
+			if (n != NULL)
+				continue;
+		}
+		if (unlink(l->path) == -1 && errno != ENOENT)
+			log_warn("%s", l->path);
+	}
+}

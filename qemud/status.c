@@ -1,0 +1,251 @@
+/*
+ * Copyright (c) 2026 The qemud authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Status: a file for each running guest, in the run folder, from which a
+ * qemud that was started again learns what there was.  Its launcher holds a
+ * lock on the first file, NAME.lock, as long as it lives; NAME.status says
+ * what the guest is, and is replaced as a whole when that changes.
+ */
+
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "imsg/log.h"
+#include "qemud/qemud.h"
+
+#define STATUS_HEAD_MAX	1024		/* bytes before the XML */
+#define STATUS_FORMAT	"qemud status 1\n"	\
+	"id %d\nuid %u\nlauncher %d\nqemu %d\npersistent %d\npaused %d\n" \
+	"state %d\nreason %d\n\n"
+
+struct status {
+	int		 id;
+	unsigned int	 uid;
+	int		 launcher;
+	int		 qemu;
+	int		 persistent;
+	int		 paused;
+	int		 state;
+	int		 reason;
+};
+
+static void	 status_file(char *, size_t, const struct guest *,
+		    const char *);
+static void	 status_adopt(const char *);
+static struct guest *
+		 status_read(const char *, struct status *);
+static int	 status_held(const char *);
+
+static void
+status_file(char *buf, size_t size, const struct guest *g, const char *suffix)
+{
+	snprintf(buf, size, "%s.%s", guest_name(g), suffix);
+}
+
+int
+status_create(struct guest *g, struct rpc_error *err)
+{
+	char	 lock[PATH_MAX];
+
+	status_file(lock, sizeof(lock), g, "lock");
+	/* a new file: an old launcher may still hold the old one */
+	unlinkat(env.dirs[DIR_RUN], lock, 0);
+	g->lock = openat(env.dirs[DIR_RUN], lock, O_RDWR | O_CREAT | O_EXCL |
+	    O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (g->lock == -1 || status_update(g) == -1)
+		return (rpc_error_set(err, RPCD_QEMU, RPCE_OPERATION_FAILED,
+		    "cannot write %s/guests/%s: %s", env.conf.run, lock,
+		    strerror(errno)));
+	return (0);
+}
+
+/* Not a copy of g->lock: that would share its lock. */
+int
+status_lock(const struct guest *g)
+{
+	char	 lock[PATH_MAX];
+
+	status_file(lock, sizeof(lock), g, "lock");
+	return (openat(env.dirs[DIR_RUN], lock, O_RDWR | O_NOFOLLOW |
+	    O_CLOEXEC));
+}
+
+int
+status_update(struct guest *g)
+{
+	char	 path[PATH_MAX], tmp[PATH_MAX];
+	char	*xml, *all;
+	int	 len, ret;
+
+	if (g->lock == -1)
+		return (0);
+	status_file(path, sizeof(path), g, "status");
+	status_file(tmp, sizeof(tmp), g, "new");
+	if ((xml = domain_format(g->live, DOMAIN_FORMAT_SECURE)) == NULL)
+		fatal(NULL);
+	len = asprintf(&all, STATUS_FORMAT "%s", g->live->id, g->uid,
+	    (int)g->launcher_pid, (int)g->qemu_pid, g->persistent,
+	    g->want_paused, (int)g->shown, g->reason, xml);
+	free(xml);
+	if (len == -1)
+		fatal(NULL);
+	/* it need not outlive the machine, so nothing is synced */
+	ret = file_replace(env.dirs[DIR_RUN], path, tmp, all, len, 0);
+	if (ret == -1)
+		log_warn("guest %s: cannot write its status", guest_name(g));
+	freezero(all, len);
+	return (ret);
+}
+
+void
+status_remove(struct guest *g)
+{
+	char	 path[PATH_MAX];
+
+	if (g->lock == -1)
+		return;
+	close(g->lock);
+	g->lock = -1;
+	status_file(path, sizeof(path), g, "status");
+	unlinkat(env.dirs[DIR_RUN], path, 0);
+	status_file(path, sizeof(path), g, "lock");
+	unlinkat(env.dirs[DIR_RUN], path, 0);
+}
+
+void
+status_load(void)
+{
+	struct dirent	*de;
+	const char	*dot;
+	DIR		*dir;
+	int		 fd;
+
+	fd = openat(env.dirs[DIR_RUN], ".", O_RDONLY | O_DIRECTORY |
+	    O_CLOEXEC);
+	if (fd == -1 || (dir = fdopendir(fd)) == NULL)
+		fatal("%s/guests", env.conf.run);
+	while ((de = readdir(dir)) != NULL) {
+		dot = strrchr(de->d_name, '.');
+		if (dot != NULL && strcmp(dot, ".status") == 0)
+			status_adopt(de->d_name);
+	}
+	closedir(dir);
+}
+
+/* The guest runs if its launcher does. */
+static void
+status_adopt(const char *file)
+{
+	struct status	 st;
+	struct guest	*g;
+
+	if ((g = status_read(file, &st)) == NULL) {
+		unlinkat(env.dirs[DIR_RUN], file, 0);
+		return;
+	}
+	start_seen_id(st.id);
+	if ((g->lock = status_held(guest_name(g))) == -1) {
+		log_warnx("guest %s: has ended meanwhile", guest_name(g));
+		domain_free(g->live);
+		g->live = NULL;
+		g->reason = LV_SHUTOFF_CRASHED;
+		unlinkat(env.dirs[DIR_RUN], file, 0);
+		if (!g->persistent)
+			guest_forget(g);
+		return;
+	}
+	guest_step(g, GEV_ADOPT);
+	g->launched = 1;
+	g->adopting = 1;
+	g->uid = st.uid;
+	g->launcher_pid = st.launcher;
+	g->qemu_pid = st.qemu;
+	g->want_paused = st.paused != 0;
+	g->shown = st.state;
+	g->reason = st.reason;
+	env.adopting++;
+}
+
+/* The guest with its live form; NULL after a log line. */
+static struct guest *
+status_read(const char *file, struct status *st)
+{
+	struct domain_error	 derr = { 0 };
+	struct rpc_error	 err;
+	struct domain		*d = NULL;
+	struct guest		*g;
+	char			*data, *xml;
+	size_t			 len;
+
+	data = file_read(env.dirs[DIR_RUN], file, XML_MAX_BYTES, &len);
+	if (data == NULL) {
+		log_warn("%s/guests/%s", env.conf.run, file);
+		return (NULL);
+	}
+	memset(st, 0, sizeof(*st));
+	xml = strstr(data, "\n\n");
+	if (xml == NULL || sscanf(data, STATUS_FORMAT, &st->id, &st->uid,
+	    &st->launcher, &st->qemu, &st->persistent, &st->paused,
+	    &st->state, &st->reason) != 8) {
+		log_warnx("%s/guests/%s is no status file", env.conf.run, file);
+		free(data);
+		return (NULL);
+	}
+	xml += 2;
+	if (domain_parse(xml, strlen(xml), DOMAIN_PARSE_LIVE, &d,
+	    &derr) == -1) {
+		log_warnx("%s/guests/%s: line %d: %s", env.conf.run, file,
+		    derr.line, derr.text);
+		free(data);
+		return (NULL);
+	}
+	freezero(data, len);
+	d->id = st->id;
+	g = guest_find_uuid(d->uuid);
+	if (g == NULL) {
+		/* transient: it is its own configuration */
+		struct domain	*config;
+
+		if ((config = domain_copy(d)) == NULL)
+			fatal(NULL);
+		rpc_error_clear(&err);
+		if ((g = guest_new(config, &err)) == NULL) {
+			log_warnx("%s/guests/%s: %s", env.conf.run, file,
+			    err.detail);
+			domain_free(d);
+			return (NULL);
+		}
+	}
+	g->live = d;
+	return (g);
+}
+
+/* A descriptor of the lock file if somebody holds the lock, else -1. */
+static int
+status_held(const char *name)
+{
+	char	 path[PATH_MAX];
+	int	 fd;
+
+	snprintf(path, sizeof(path), "%s.lock", name);
+	fd = openat(env.dirs[DIR_RUN], path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return (-1);
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)
+		return (fd);
+	unlinkat(env.dirs[DIR_RUN], path, 0);
+	close(fd);
+	return (-1);
+}
