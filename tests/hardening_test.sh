@@ -53,7 +53,7 @@ stack_head() {
 stack_body() {
 	plain_build
 	each 'GNU_STACK.* RW +0x' readelf -lW
-	each ' __stack_chk_fail' readelf --dyn-syms -W
+	each ' __stack_chk_fail' readelf --syms -W
 	# nothing is writable and executable
 	programs >list
 	while read -r program; do
@@ -68,7 +68,7 @@ fortify_head() {
 }
 fortify_body() {
 	plain_build
-	each '__[a-z_]*_chk@' readelf --dyn-syms -W
+	each '__[a-z_]*_chk(@|$)' readelf --syms -W
 }
 
 atf_test_case branches
@@ -123,7 +123,7 @@ one_parser_each_body() {
 			esac
 		done
 	done <<-EOF
-		libxml2		qemud qemud-launch planner
+		libxml2		qemud launch-plan
 		libjansson	monitord qemuctl
 		libgnutls	netd keyd qemuctl libqemud.so.0
 	EOF
