@@ -119,10 +119,32 @@ sanitizers_body() {
 	[ ! -e tree/build ] || atf_fail "a build without sanitizers"
 }
 
+atf_test_case install
+install_head() {
+	atf_set descr "make install hands on where everything goes"
+}
+install_body() {
+	tree
+	mkdir tree/etc
+	cat >tree/etc/install <<-\EOF
+		test -x "$B/sbin/qemud-parent" || exit 1
+		echo "$PROGRAMS $DESTDIR $PREFIX $LIBDIR $SYSCONFDIR"
+		echo "$LOCALSTATEDIR $RUNDIR ${VERSION:?}" | sed 's/ [^ ]*$//'
+	EOF
+	atf_check -o save:out make -C tree install DESTDIR=/d PREFIX=/p
+	atf_check -o ignore grep "^sbin/qemud-parent /d /p /p/lib /etc$" out
+	atf_check -o ignore grep "^/var /run$" out
+	atf_check -o save:out make -C tree install LIBDIR=/l SYSCONFDIR=/e \
+	    LOCALSTATEDIR=/v RUNDIR=/r
+	atf_check -o ignore grep "^sbin/qemud-parent  /usr/local /l /e$" out
+	atf_check -o ignore grep "^/v /r$" out
+}
+
 atf_init_test_cases() {
 	atf_add_test_case again
 	atf_add_test_case variables
 	atf_add_test_case warnings
 	atf_add_test_case elsewhere
 	atf_add_test_case sanitizers
+	atf_add_test_case install
 }
