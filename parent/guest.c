@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
@@ -49,9 +48,7 @@ static struct launcher *
 		 launcher_add(const struct msg_launch *, pid_t, int);
 static void	 launcher_ended(evutil_socket_t, short, void *);
 static int	 kill_uid(uid_t);
-static int	 kill_ours(pid_t, int (*)(const char *));
-static int	 is_launcher(const char *);
-static int	 is_emulator(const char *);
+static int	 kill_named(pid_t, const char *);
 
 static TAILQ_HEAD(, launcher)	 launchers = TAILQ_HEAD_INITIALIZER(launchers);
 static unsigned int		 nlaunchers;
@@ -255,8 +252,9 @@ guest_kill(struct chan *c, void *arg, int fd)
 	answer.id = m->id;
 	if (env->session) {
 		/* the launcher first: else it would report an accident */
-		error = kill_ours(m->pid, is_launcher);
-		if (m->qemu_pid > 0 && kill_ours(m->qemu_pid, is_emulator) == 0)
+		error = kill_named(m->pid, "qemud-launch");
+		if (m->qemu_pid > 0 &&
+		    kill_named(m->qemu_pid, "qemu-system-") == 0)
 			error = 0;
 	} else {
 		if (m->uid < env->conf->uid_first ||
@@ -297,46 +295,32 @@ kill_uid(uid_t uid)
 	return (status == 0 ? 0 : EPERM);
 }
 
-/* Ends the process if it runs what it should, so that no other is hit. */
+/*
+ * In a session all processes have one uid: end this one only if its name
+ * says that it is of a guest.  A process that may not be traced shows no
+ * more than that, also to its user.
+ */
 static int
-kill_ours(pid_t pid, int (*ours)(const char *))
+kill_named(pid_t pid, const char *name)
 {
-	char	 link[64], exe[PATH_MAX];
-	ssize_t	 n;
-	int	 pidfd, error = 0;
+	char	 path[64], comm[32] = "";
+	ssize_t	 n = -1;
+	int	 pidfd, fd, error = 0;
 
 	if (pid <= 1)
 		return (EINVAL);
 	if ((pidfd = syscall(SYS_pidfd_open, pid, 0)) == -1)
 		return (errno);
-	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
-	if ((n = readlink(link, exe, sizeof(exe) - 1)) == -1)
-		error = errno;
-	else {
-		exe[n] = '\0';
-		if (!ours(exe))
-			error = EPERM;
-		else if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL,
-		    0) == -1)
-			error = errno;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
+		n = read(fd, comm, sizeof(comm) - 1);
+		close(fd);
 	}
+	if (n <= 0 || strncmp(comm, name, strlen(name)) != 0)
+		error = EPERM;
+	else if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL,
+	    0) == -1)
+		error = errno;
 	close(pidfd);
 	return (error);
-}
-
-static int
-is_launcher(const char *exe)
-{
-	return (strcmp(exe, env->launcher) == 0);
-}
-
-static int
-is_emulator(const char *exe)
-{
-	struct conf_path	*p;
-
-	TAILQ_FOREACH(p, &env->conf->emulators, entry)
-		if (fnmatch(p->path, exe, FNM_PATHNAME) == 0)
-			return (1);
-	return (0);
 }

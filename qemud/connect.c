@@ -62,7 +62,8 @@ call_connect_open(struct call *c, void *arg)
 	const rp_opttext_flags	*a = arg;
 	struct client		*client = call_client(c);
 
-	if (call_bad_flags(c, a->flags, LV_OPEN_RO | LV_OPEN_NO_ALIASES))
+	if (call_bad_flags(c, a->flags, LV_OPEN_RO | LV_OPEN_NO_ALIASES |
+	    LV_OPEN_AUTOSTART))
 		return;
 	if (client->opened) {
 		call_fail(c, RPCE_OPERATION_INVALID,

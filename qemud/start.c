@@ -89,6 +89,7 @@ guest_start(struct guest *g, struct domain *once, int paused,
 	g->want_paused = paused;
 	g->destroyed = g->panicked = 0;
 	g->monitor_stalled = 0;
+	guest_show(g, LV_PAUSED, LV_PAUSED_STARTING_UP);
 	guest_timer(g, start_late, env.conf.start_timeout_s * 1000);
 	if (start_prepare(g, &err) == -1 || start_request(s, &err) == -1)
 		start_failed(g, &err);
@@ -281,7 +282,7 @@ start_plan(struct start *s)
 	plan.start_timeout_s = env.conf.start_timeout_s;
 	fd = body_seal(xml, strlen(xml));
 	free(xml);
-	if (fd == -1)
+	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1)
 		fatal("cannot pass on a plan");
 	CHAN_SEND(s->plan, MSG_PLAN, msg_plan, &plan, fd);
 	for (i = 0; i < s->fds.n; i++) {

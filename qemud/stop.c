@@ -18,7 +18,8 @@
 static void	 stop_late(evutil_socket_t, short, void *);
 static void	 stop_by_parent(struct guest *);
 static void	 stop_answer(struct guest *, enum rpc_code);
-static void	 ended_how(struct guest *, enum own_how, int, int *, int *);
+static void	 ended_how(struct guest *, int, enum own_how, int, int *,
+		    int *);
 
 void
 guest_kill(struct guest *g, struct call *call, unsigned int grace_ms)
@@ -88,13 +89,13 @@ stop_killed(const struct msg_killed *m)
 
 /* What clients are told about this end. */
 static void
-ended_how(struct guest *g, enum own_how how, int code, int *reason,
+ended_how(struct guest *g, int ran, enum own_how how, int code, int *reason,
     int *detail)
 {
 	if (g->destroyed) {
 		*reason = LV_SHUTOFF_DESTROYED;
 		*detail = LV_EVENT_STOPPED_DESTROYED;
-	} else if (how == OWN_FAILED) {
+	} else if (!ran || how == OWN_FAILED) {
 		*reason = LV_SHUTOFF_FAILED;
 		*detail = LV_EVENT_STOPPED_FAILED;
 	} else if (g->panicked || how == OWN_SIGNALLED || code != 0) {
@@ -122,7 +123,7 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 		    guest_name(g), *text != '\0' ? ": " : "", text);
 		start_fail_with(g, &err);
 	}
-	ended_how(g, how, code, &reason, &detail);
+	ended_how(g, ran, how, code, &reason, &detail);
 	log_info("guest %s: ended%s", guest_name(g),
 	    reason == LV_SHUTOFF_CRASHED ? " badly" : "");
 	guest_step(g, GEV_ENDED);

@@ -21,7 +21,8 @@
 /* connect_open */
 enum {
 	LV_OPEN_RO =			1 << 0,
-	LV_OPEN_NO_ALIASES =		1 << 1
+	LV_OPEN_NO_ALIASES =		1 << 1,
+	LV_OPEN_AUTOSTART =		1 << 2	/* the client's own, but sent */
 };
 
 /* connect_supports_feature */
