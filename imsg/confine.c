@@ -125,16 +125,24 @@ static void
 confine_syscalls(const int *list)
 {
 	scmp_filter_ctx	 ctx;
-	int		 error;
+	int		 error, socket = 0;
 
 	if ((ctx = seccomp_init(SCMP_ACT_KILL_PROCESS)) == NULL)
 		fatalx("seccomp_init");
-	for (; *list != -1; list++)
+	for (; *list != -1; list++) {
+		socket |= *list == SYS_socket;
 		if ((error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *list,
 		    0)) != 0) {
 			errno = -error;
 			fatal("seccomp rule for call %d", *list);
 		}
+	}
+	/* syslog(3) tries when its socket is dead: it gets none */
+	if (!socket && (error = seccomp_rule_add(ctx,
+	    SCMP_ACT_ERRNO(EACCES), SYS_socket, 0)) != 0) {
+		errno = -error;
+		fatal("seccomp rule for socket");
+	}
 	if ((error = seccomp_load(ctx)) != 0) {
 		errno = -error;
 		fatal("seccomp_load");
