@@ -275,6 +275,8 @@ client_readable(int fd, short what, void *arg)
  * The only place where bytes of clients enter.  Without a buffer for them
  * the kernel drops descriptors that nobody wants; receiving and closing them
  * could take as long as the file system that they are from likes.
+ * XXX launchers can do that to us: a descriptor of a FUSE file that does not
+ * answer makes close(2) wait.
  */
 static ssize_t
 client_recv(struct client *c, int *fds, size_t *nfds)

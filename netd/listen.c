@@ -125,6 +125,12 @@ listener_accept(int fd, short what, void *arg)
 	struct listener	*l = arg;
 	int		 s, n;
 
+	/* those who are gone make room first: behind all that is ready now */
+	if (what & EV_READ) {
+		event_active(l->ev, 0, 0);
+		return;
+	}
+	netd_turns();
 	for (n = 0; n < ACCEPT_BURST; n++) {
 		s = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (s != -1) {

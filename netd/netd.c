@@ -136,11 +136,11 @@ give_up_rights(void)
 	struct rlimit	 rl;
 
 	/* every client takes one, its long bodies some more for a moment */
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
-		rl.rlim_cur = rl.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
-			log_warn("setrlimit");
-	}
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		fatal("getrlimit");
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		fatal("setrlimit");
 	if (rl.rlim_cur < env->limits.clients_max)
 		log_info("%u clients are allowed, but only %llu descriptors",
 		    env->limits.clients_max,
@@ -179,12 +179,8 @@ netd_tick_start(void)
 	event_add(env->tick_ev, &second);
 }
 
-/*
- * Comes behind all events that were ready together, so that what they have
- * queued for a client goes out at once.
- */
-static void
-turn(int fd, short what, void *arg)
+void
+netd_turns(void)
 {
 	struct client	*c;
 
@@ -193,6 +189,16 @@ turn(int fd, short what, void *arg)
 		c->has_turn = 0;
 		client_turn(c);
 	}
+}
+
+/*
+ * Comes behind all events that were ready together, so that what they have
+ * queued for a client goes out at once.
+ */
+static void
+turn(int fd, short what, void *arg)
+{
+	netd_turns();
 	if (env->nclients != env->titled)
 		title();
 }

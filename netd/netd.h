@@ -154,6 +154,8 @@ extern struct netd *env;
 time_t		 now(void);
 /* client_turn will be called for it after the present event. */
 void		 netd_turn(struct client *);
+/* Does all of that now. */
+void		 netd_turns(void);
 /* There is somebody to look after once a second. */
 void		 netd_tick_start(void);
 

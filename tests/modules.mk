@@ -1,2 +1,17 @@
 SRC_conf_test :=	parent/conf.c parent/parse.y
 USES_conf_test := imsg
+
+SRC_qmp_test :=		monitord/qmp.c
+USES_qmp_test :=	imsg
+SRC_qmp :=		monitord/qmp.c
+USES_qmp :=		imsg
+SRC_monitord_test :=	monitord/guest.c monitord/ops.c monitord/console.c \
+			monitord/vnc.c monitord/foreign.c monitord/qmp.c
+USES_monitord_test :=	imsg
+
+SRC_netd_test :=	tests/netd_peer.c
+USES_netd_test :=	rpc imsg
+SRC_netd_hostile_test :=	tests/netd_peer.c
+USES_netd_hostile_test := rpc imsg
+SRC_outq_test :=		netd/outq.c
+USES_outq_test :=	imsg
