@@ -192,18 +192,24 @@ domain_assign(struct domain *d, struct domain_error *err)
 	return (domain_check(d, err));
 }
 
-/* QEMU takes whole MiB. */
+/* QEMU's memory is in whole MiB. */
 int
 domain_assign_live(struct domain *d, struct domain_error *err)
 {
 	const struct device_class	*class;
 	struct device			*dev;
+	struct graphics			*g;
 	char				 alias[DOMAIN_KEY_MAX];
 	unsigned int			 n;
 	int				 t;
 
 	if (err != NULL)
 		memset(err, 0, sizeof(*err));
+	/* where a display is listened for, if nobody said */
+	DEVICE_FOREACH(g, d, DEVICE_GRAPHICS)
+		if (g->listen == LISTEN_ADDRESS && g->address == NULL &&
+		    domain_set_string(&g->address, "127.0.0.1") == -1)
+			return (add_failed(err));
 	d->memory = (d->memory + 1023) / 1024 * 1024;
 	d->current_memory = (d->current_memory + 1023) / 1024 * 1024;
 	for (t = 0; t < DEVICE_NTYPES; t++) {
@@ -211,8 +217,10 @@ domain_assign_live(struct domain *d, struct domain_error *err)
 		n = 0;
 		TAILQ_FOREACH(dev, &d->devices[t], entry) {
 			if (class->alias != NULL && dev->alias == NULL) {
+				alias[0] = '\0';
 				class->alias(d, dev, n, alias, sizeof(alias));
-				if ((dev->alias = strdup(alias)) == NULL)
+				if (alias[0] != '\0' && domain_set_string(
+				    &dev->alias, alias) == -1)
 					return (add_failed(err));
 			}
 			n++;

@@ -123,7 +123,10 @@ static void
 balloon_alias(const struct domain *d, const void *arg, unsigned int n,
     char *buf, size_t size)
 {
-	snprintf(buf, size, "balloon%u", n);
+	const struct balloon	*b = arg;
+
+	if (b->model != BALLOON_NONE)
+		snprintf(buf, size, "balloon%u", n);
 }
 
 static void

@@ -93,7 +93,9 @@ source_parse(struct xml *x, const xmlNode *node, struct chardev *chr)
 		xml_skip_attr(n, "path");
 		return (0);
 	}
-	return (xml_attr(x, n, "path", &chr->tty) == -1 ? -1 : 0);
+	if ((r = xml_attr(x, n, "path", &chr->tty)) != 1)
+		return (r);
+	return (xml_check_path(x, n, chr->tty));
 }
 
 static int

@@ -22,7 +22,7 @@
 
 #define ARGV_MAX	16384	/* some ten for each device and layer */
 
-/* Controllers before what is plugged into them. */
+/* What others are plugged into comes before them: PCI buses, then the rest. */
 static const enum device_type command_order[] = {
 	DEVICE_CONTROLLER, DEVICE_DISK, DEVICE_NET, DEVICE_SERIAL,
 	DEVICE_CONSOLE, DEVICE_INPUT, DEVICE_GRAPHICS, DEVICE_VIDEO,
@@ -35,6 +35,8 @@ static void	 cmd_cpu_memory(struct command *);
 static void	 cmd_actions(struct command *);
 static void	 cmd_monitor(struct command *);
 static void	 cmd_boot(struct command *);
+static void	 cmd_device(struct command *, const struct device *);
+static int	 is_pci_bus(const struct device *);
 static const struct domain_fd *cmd_find(struct command *, const char *);
 static void	 opt_value(struct command *, const char *);
 
@@ -527,6 +529,20 @@ cmd_boot(struct command *c)
 	}
 }
 
+static int
+is_pci_bus(const struct device *dev)
+{
+	return (dev->type == DEVICE_CONTROLLER &&
+	    ((const struct controller *)dev)->type == CONTROLLER_PCI);
+}
+
+static void
+cmd_device(struct command *c, const struct device *dev)
+{
+	if (device_class(dev->type)->command != NULL)
+		device_class(dev->type)->command(c, dev);
+}
+
 int
 domain_command(const struct domain *d, const struct domain_fds *fds,
     unsigned int flags, struct domain_argv *argv, struct domain_error *err)
@@ -552,10 +568,13 @@ domain_command(const struct domain *d, const struct domain_fds *fds,
 	cmd_actions(&c);
 	cmd_monitor(&c);
 	cmd_boot(&c);
+	TAILQ_FOREACH(dev, &d->devices[DEVICE_CONTROLLER], entry)
+		if (is_pci_bus(dev))
+			cmd_device(&c, dev);
 	for (i = 0; i < nitems(command_order); i++)
 		TAILQ_FOREACH(dev, &d->devices[command_order[i]], entry)
-			if (device_class(dev->type)->command != NULL)
-				device_class(dev->type)->command(&c, dev);
+			if (!is_pci_bus(dev))
+				cmd_device(&c, dev);
 	opt_end(&c);		/* one that was left open by a failure */
 	if (c.failed)
 		domain_argv_clear(argv);

@@ -82,7 +82,7 @@ struct device_class {
 			    struct domain_error *);
 	enum pci_plug	(*plug)(const struct domain *, const void *);
 
-	/* Its id in QEMU; n is its place in the list. */
+	/* Its id in QEMU, or nothing; n is its place in the list. */
 	void		(*alias)(const struct domain *, const void *,
 			    unsigned int, char *, size_t);
 

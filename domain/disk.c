@@ -128,11 +128,9 @@ parse_source(struct xml *x, const xmlNode *node, struct disk *disk,
 		free(path);
 		return (0);
 	}
-	if (path[0] != '/') {
-		r = xml_error(x, n, DOMAIN_ERR_XML, "path '%.200s' must be "
-		    "absolute", path);
+	if (xml_check_path(x, n, path) == -1) {
 		free(path);
-		return (r);
+		return (-1);
 	}
 	if ((l = calloc(1, sizeof(*l))) == NULL) {
 		free(path);
@@ -291,6 +289,12 @@ disk_parse(struct xml *x, const xmlNode *node, void *arg)
 		free(disk->serial);
 		disk->serial = NULL;
 	}
+	if (disk->serial != NULL && disk->serial[strspn(disk->serial,
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	    "_.+- ")] != '\0')
+		return (xml_error(x, n, DOMAIN_ERR_XML, "'%s' may have "
+		    "letters, digits, '_', '.', '+', '-' and spaces only",
+		    disk->serial));
 	return (0);
 }
 

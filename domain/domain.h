@@ -440,9 +440,9 @@ int		 domain_metadata_set(struct domain *, const char *uri,
 int		 domain_assign(struct domain *, struct domain_error *err);
 
 /*
- * What a start decides: aliases, and memory in the unit that QEMU takes.
- * After domain_assign.  id, tty paths and ports are set by whoever knows
- * them.
+ * What a start decides: aliases, memory in the unit that QEMU takes, the
+ * address of a display.  After domain_assign; again it changes nothing.  id,
+ * tty paths and ports are set by whoever knows them.  -1: err says why.
  */
 int		 domain_assign_live(struct domain *, struct domain_error *err);
 

@@ -75,6 +75,10 @@ parse_general(struct xml *x, struct domain *d)
 	if ((r = xml_only(x, x->root, "title", &n)) == -1 ||
 	    (r == 1 && xml_text(x, n, DOMAIN_STRING_MAX, &d->title) == -1))
 		return (-1);
+	if (d->title != NULL && d->title[0] == '\0') {
+		free(d->title);
+		d->title = NULL;
+	}
 	if ((r = xml_only(x, x->root, "description", &n)) == -1 ||
 	    (r == 1 && xml_text_lines(x, n, &d->description) == -1))
 		return (-1);
@@ -210,10 +214,7 @@ parse_path(struct xml *x, const xmlNode *parent, const char *name,
 		*path = NULL;
 		return (0);
 	}
-	if ((*path)[0] != '/')
-		return (xml_error(x, n, DOMAIN_ERR_XML, "path '%.200s' must "
-		    "be absolute", *path));
-	return (1);
+	return (xml_check_path(x, n, *path) == -1 ? -1 : 1);
 }
 
 static int

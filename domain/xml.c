@@ -33,6 +33,7 @@
 	XML_PARSE_NOWARNING | XML_PARSE_NOCDATA | XML_PARSE_IGNORE_ENC | \
 	XML_PARSE_BIG_LINES)
 
+#define XML_MAX_COPIES	256	/* applications that keep metadata */
 #define XML_MAX_ATTRS	64	/* of one element; the format has up to 20 */
 
 #define QEMU_NAMESPACE	"http://libvirt.org/schemas/domain/qemu/1.0"
@@ -67,6 +68,9 @@ static int	 is_element(const xmlNode *, const char *);
 static int	 take_value(struct xml *, const xmlNode *, const char *,
 		    xmlChar *, size_t, char **);
 static char	*trim(char *);
+static void	 join_words(const char *const *, char *, size_t);
+static int	 copy_element(struct xml *, xmlNode *, xmlBuffer *);
+static int	 is_repeated(const xmlNode *);
 static int	 sweep_element(struct xml *, xmlNode *);
 static int	 sweep_attrs(struct xml *, const xmlNode *);
 
@@ -124,6 +128,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
 		    (const char *)name, XML_MAX_DEPTH);
 		return;
 	}
+	/* there are some that aren't devices: device_add is exact */
 	if (l->depth == 2 && ctxt->node != NULL &&
 	    is_element(ctxt->node, "devices") &&
 	    ++l->devices > 2 * DOMAIN_MAX_DEVICES) {
@@ -549,6 +554,15 @@ xml_attr_bool(struct xml *x, const xmlNode *node, const char *name,
 }
 
 int
+xml_check_path(struct xml *x, const xmlNode *node, const char *path)
+{
+	if (path[0] != '/' || path[1] == '\0')
+		return (xml_error(x, node, DOMAIN_ERR_XML, "path '%.200s' "
+		    "must be that of a file, and absolute", path));
+	return (0);
+}
+
+int
 xml_text(struct xml *x, const xmlNode *node, size_t max, char **value)
 {
 	*value = NULL;
@@ -628,37 +642,76 @@ xml_text_uint64(struct xml *x, const xmlNode *node, uint64_t *value)
 	return (r);
 }
 
-/*
- * A copy in a document of its own: that declares the namespaces that it
- * takes from elements around it.
- */
+/* One element, in a document of its own: that declares what it needs. */
+static int
+copy_element(struct xml *x, xmlNode *node, xmlBuffer *buf)
+{
+	xmlDoc	*doc;
+	xmlNode	*copy;
+	int	 r = -1;
+
+	if ((doc = xmlNewDoc((const xmlChar *)"1.0")) == NULL)
+		return (xml_nomem(x));
+	if ((copy = xmlDocCopyNode(node, doc, 1)) != NULL) {
+		xmlDocSetRootElement(doc, copy);
+		r = xmlNodeDump(buf, doc, copy, 0, 0);
+	}
+	xmlFreeDoc(doc);
+	return (r == -1 ? xml_nomem(x) : 0);
+}
+
+/* Has a child in front of this one the same namespace? */
+static int
+is_repeated(const xmlNode *node)
+{
+	const xmlNode	*n;
+
+	for (n = node->prev; n != NULL; n = n->prev)
+		if (n->type == XML_ELEMENT_NODE && n->ns != NULL &&
+		    xmlStrEqual(n->ns->href, node->ns->href))
+			return (1);
+	return (0);
+}
+
 int
 xml_copy(struct xml *x, xmlNode *node, char **value)
 {
-	xmlBuffer	*buf = NULL;
-	xmlDoc		*doc;
-	xmlNode		*copy;
-	int		 r;
+	xmlBuffer	*buf;
+	xmlNode		*n;
+	unsigned int	 count = 0;
+	int		 r = -1;
 
 	*value = NULL;
 	xml_skip_all(node);
-	if ((doc = xmlNewDoc((const xmlChar *)"1.0")) == NULL)
+	if ((buf = xmlBufferCreate()) == NULL)
 		return (xml_nomem(x));
-	if ((copy = xmlDocCopyNode(node, doc, 1)) == NULL)
-		goto nomem;
-	xmlDocSetRootElement(doc, copy);
-	if ((buf = xmlBufferCreate()) == NULL ||
-	    xmlNodeDump(buf, doc, copy, 0, 0) == -1 ||
-	    (*value = strdup((const char *)xmlBufferContent(buf))) == NULL)
-		goto nomem;
-	r = 1;
+	for (n = node->children; n != NULL; n = n->next) {
+		if (n->type != XML_ELEMENT_NODE || n->ns == NULL ||
+		    n->ns->href == NULL || is_repeated(n))
+			continue;
+		if (++count > XML_MAX_COPIES) {
+			xml_error(x, n, DOMAIN_ERR_XML, "there are more than "
+			    "%d elements in <%s>", XML_MAX_COPIES,
+			    (const char *)node->name);
+			goto out;
+		}
+		if (xmlBufferCat(buf, (const xmlChar *)"\n    ") != 0) {
+			xml_nomem(x);
+			goto out;
+		}
+		if (copy_element(x, n, buf) == -1)
+			goto out;
+	}
+	r = 0;
+	if (count == 0)
+		goto out;
+	if ((*value = strdup((const char *)xmlBufferContent(buf))) == NULL)
+		r = xml_nomem(x);
+	else
+		r = 1;
  out:
 	xmlBufferFree(buf);
-	xmlFreeDoc(doc);
 	return (r);
- nomem:
-	r = xml_nomem(x);
-	goto out;
 }
 
 /* --- what nobody looked at ------------------------------------------------- */

@@ -59,6 +59,9 @@ int	 xml_attr_bool(struct xml *, const xmlNode *, const char *,
 	    const char *const *, int *);
 extern const char *const xml_yesno[], *const xml_onoff[];
 
+/* Is it absolute, and more than that? */
+int	 xml_check_path(struct xml *, const xmlNode *, const char *);
+
 /* What an element contains: one line, as attributes; many lines; a number. */
 int	 xml_text(struct xml *, const xmlNode *, size_t, char **);
 int	 xml_text_lines(struct xml *, const xmlNode *, char **);
@@ -66,7 +69,10 @@ int	 xml_text_enum(struct xml *, const xmlNode *, const char *const *,
 	    unsigned int *);
 int	 xml_text_uint64(struct xml *, const xmlNode *, uint64_t *);
 
-/* The element with all below it, as text that stands for itself. */
+/*
+ * What is in the element, as text: of each namespace the first child, as an
+ * element that can stand alone.  Others have no owner, and are dropped.
+ */
 int	 xml_copy(struct xml *, xmlNode *, char **);
 
 /* Fills x->err with the line of the node; always -1. */
@@ -104,7 +110,7 @@ void	 out_attrf(struct out *, const char *, const char *, ...)
 void	 out_text(struct out *, const char *);
 void	 out_end(struct out *);
 void	 out_leaf(struct out *, const char *, const char *);	/* or NULL */
-void	 out_raw(struct out *, const char *);	/* a whole element */
+void	 out_raw(struct out *, const char *);	/* elements, indented */
 
 /* Runtime facts are wanted. */
 int	 out_live(const struct out *);
