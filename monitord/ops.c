@@ -77,6 +77,8 @@ static const char *
 static const char *
 		 ask_qmp(struct guest *, struct op *);
 static const char *
+		 ask_shutdown_action(struct guest *, struct op *);
+static const char *
 		 ask_negotiate(struct guest *, struct op *);
 static const char *
 		 ask_session(struct guest *, struct op *);
@@ -111,7 +113,9 @@ static const struct op_spec	specs[] = {
 	    QMP_ANSWER_BYTES, done_reply },
 	/* no answer: it goes to the client as it is */
 	[OP_QMP] = { "a client's command", ask_qmp, NULL,
-	    QMP_ANSWER_BYTES, done_reply }
+	    QMP_ANSWER_BYTES, done_reply },
+	[OP_SHUTDOWN_ACTION] = { "set-action", ask_shutdown_action,
+	    answer_none, QMP_LINE_BYTES, done_reply }
 };
 #define NSPECS	(sizeof(specs) / sizeof(specs[0]))
 
@@ -447,6 +451,16 @@ ask_password(struct guest *g, struct op *op)
 		return (why);
 	return (op_command(g, op, "expire_password", json_pack("{s:s,s:s}",
 	    "protocol", "vnc", "time", "never")));
+}
+
+static const char *
+ask_shutdown_action(struct guest *g, struct op *op)
+{
+	if (op->text == NULL || (strcmp(op->text, "poweroff") != 0 &&
+	    strcmp(op->text, "pause") != 0))
+		return ("there is no such action");
+	return (op_command(g, op, "set-action", json_pack("{s:s}",
+	    "shutdown", op->text)));
 }
 
 static const char *

@@ -18,7 +18,7 @@
 static struct domain *
 		 domain_from(struct call *, const char *, int);
 static struct guest *
-		 define(struct call *, struct domain *, struct rpc_error *);
+		 define(struct domain *, struct rpc_error *);
 static void	 create_done(struct guest *, const struct rpc_error *, void *);
 static void	 define_xml(struct call *, const char *, int);
 static int	 set_metadata(struct domain *, const rp_set_metadata *,
@@ -71,7 +71,7 @@ domain_from(struct call *c, const char *xml, int validate)
  * have two.
  */
 static struct guest *
-define(struct call *c, struct domain *d, struct rpc_error *err)
+define(struct domain *d, struct rpc_error *err)
 {
 	struct guest	*g, *other;
 	char		 uuid[37];
@@ -92,7 +92,7 @@ define(struct call *c, struct domain *d, struct rpc_error *err)
 		    "domain '%s' already exists with uuid %s", d->name, uuid);
 		goto fail;
 	}
-	if (store_write(NULL, d, err) == -1)
+	if (store_write(d, err) == -1)
 		goto fail;
 	if (g == NULL) {
 		if ((g = guest_new(d, err)) == NULL) {
@@ -127,7 +127,7 @@ define_xml(struct call *c, const char *xml, int validate)
 	if ((d = domain_from(c, xml, validate)) == NULL)
 		return;
 	rpc_error_clear(&err);
-	if ((g = define(c, d, &err)) == NULL) {
+	if ((g = define(d, &err)) == NULL) {
 		call_fail_with(c, &err);
 		return;
 	}
@@ -274,7 +274,7 @@ do_rename(struct call *c, struct guest *g)
 	    domain_set_string(&d->name, *a->text) == -1 ||
 	    (old = strdup(guest_name(g))) == NULL)
 		fatal(NULL);
-	if (store_write(g, d, &err) == -1) {
+	if (store_write(d, &err) == -1) {
 		call_fail_with(c, &err);
 		goto out;
 	}
@@ -362,7 +362,7 @@ do_metadata(struct call *c, struct guest *g)
 		call_fail_domain(c, &derr);
 		goto fail;
 	}
-	if (config != NULL && store_write(g, config, &err) == -1) {
+	if (config != NULL && store_write(config, &err) == -1) {
 		call_fail_with(c, &err);
 		goto fail;
 	}
@@ -617,7 +617,8 @@ ask(struct call *c, struct guest *g, unsigned int flags, int reboot)
 		    guest_name(g));
 		return;
 	}
-	g->rebooting = reboot;
+	if (g->rebooting != reboot)
+		guest_rebooting(g, reboot);
 	monitor_call(c, g, OP_POWERDOWN, "");
 }
 

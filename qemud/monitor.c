@@ -47,6 +47,8 @@ static void	 on_shutdown(struct guest *, int);
 static void	 on_stop(struct guest *);
 static void	 on_resume(struct guest *);
 static void	 on_panic(struct guest *);
+static void	 rebooting_set(struct guest *, const struct msg_op_done *,
+		    const char *, size_t, void *);
 static void	 restart_reset(struct guest *);
 static void	 restart_went(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
@@ -489,14 +491,35 @@ on_shutdown(struct guest *g, int by_guest)
 	event_lifecycle(g, LV_EVENT_SHUTDOWN, by_guest ?
 	    LV_EVENT_SHUTDOWN_GUEST : LV_EVENT_SHUTDOWN_HOST);
 	guest_adopted(g);
-	if (g->live->on_poweroff == ACTION_RESTART ||
+	if (g->rebooting || g->live->on_poweroff == ACTION_RESTART ||
 	    g->live->on_poweroff == ACTION_RENAME_RESTART) {
 		restart_reset(g);
+		if (g->rebooting)
+			guest_rebooting(g, 0);
 		return;
 	}
 	guest_show(g, LV_SHUTDOWN, LV_SHUTDOWN_USER);
 	if (g->live->on_poweroff == ACTION_PRESERVE)
 		guest_show(g, LV_PAUSED, LV_PAUSED_SHUTTING_DOWN);
+}
+
+/* A reboot by power button is a power-off that QEMU outlives. */
+void
+guest_rebooting(struct guest *g, int on)
+{
+	g->rebooting = on;
+	monitor_op(g, OP_SHUTDOWN_ACTION, on ||
+	    g->live->on_poweroff != ACTION_DESTROY ? "pause" : "poweroff",
+	    rebooting_set, NULL);
+}
+
+static void
+rebooting_set(struct guest *g, const struct msg_op_done *m, const char *body,
+    size_t len, void *arg)
+{
+	if (g != NULL && m->result != OP_OK)
+		log_warnx("guest %s: cannot say what its power-off means: %s",
+		    guest_name(g), m->text);
 }
 
 static void

@@ -327,6 +327,10 @@ void	 monitor_call(struct call *, struct guest *, enum msg_op_kind,
 	    const char *text);
 /* -1 and err (cleared before), unless the operation was done. */
 int	 op_error(const struct msg_op_done *, struct rpc_error *err);
+/*
+ * The next time that the guest powers off, it is to be reset instead; or not.
+ */
+void	 guest_rebooting(struct guest *, int on);
 /* It is as it is: the guest is not waited for after a restart any more. */
 void	 guest_adopted(struct guest *);
 
@@ -352,8 +356,7 @@ int	 event_unsubscribe_kind(struct client *, int kind, int callback);
 /* --- store.c: definitions and status on disk ---------------------------------- */
 
 /* 0 when it is safely on disk; else -1 and err. */
-int	 store_write(const struct guest *, const struct domain *,
-	    struct rpc_error *err);
+int	 store_write(const struct domain *, struct rpc_error *err);
 int	 store_remove(const char *name, struct rpc_error *err);
 int	 store_autostart(const char *name, int on, struct rpc_error *err);
 /* Reads the folder; at start, and again on reload. */

@@ -132,6 +132,10 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 	monitor_detach(g);
 	if (g->launcher != NULL)
 		g->launcher->guest = NULL;
+	if (g->registering != NULL) {
+		call_fail(g->registering, RPCE_NO_DOMAIN, "it has ended");
+		g->registering = NULL;
+	}
 	status_remove(g);
 	guest_show(g, LV_SHUTOFF, reason);
 	if (ran)
@@ -141,7 +145,7 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 	g->launcher = NULL;
 	g->launcher_pid = g->qemu_pid = 0;
 	g->uid = 0;
-	g->updated = g->destroyed = 0;
+	g->updated = g->destroyed = g->rebooting = 0;
 	if (!g->persistent && ran)
 		event_lifecycle(g, LV_EVENT_UNDEFINED,
 		    LV_EVENT_UNDEFINED_REMOVED);

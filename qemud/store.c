@@ -53,8 +53,7 @@ file_name(char *buf, size_t size, const char *prefix, const char *name,
 }
 
 int
-store_write(const struct guest *g, const struct domain *d,
-    struct rpc_error *err)
+store_write(const struct domain *d, struct rpc_error *err)
 {
 	char	 path[PATH_MAX], tmp[PATH_MAX];
 	char	*xml;
