@@ -102,6 +102,43 @@ configuration_body() {
 	atf_check -o ignore grep "qemud.conf.new" out
 }
 
+atf_test_case runs cleanup
+runs_head() {
+	atf_set descr "What is installed runs, and finds its other programs"
+	atf_set require.progs virsh
+	atf_set timeout 60
+}
+# children PID: the programs that its children run.
+children() {
+	for child in $(cat "/proc/$1/task/$1/children"); do
+		readlink "/proc/$child/exe"
+	done
+}
+runs_body() {
+	dest=$PWD/dest
+	put >out || atf_fail "etc/install failed"
+	mv dest/usr/local moved
+	unset XDG_RUNTIME_DIR XDG_CONFIG_HOME
+	run=$HOME/.qemud.d/run
+	atf_check "$PWD/moved/sbin/qemud-parent" -S
+	atf_check -o match:"Running hypervisor: QEMU" \
+	    virsh -c "qemu+unix:///session?socket=$run/qemud" version
+	pid=$(cat "$run/lock")
+	for name in monitord netd qemud; do
+		until children "$pid" | grep -qx "$PWD/moved/libexec/qemud/$name"
+		do
+			sleep 0.1
+		done
+	done
+	kill "$pid"
+	atf_check timeout 60 tail --pid="$pid" -f /dev/null
+	[ ! -e "$run/qemud" ] || atf_fail "left a socket behind"
+}
+runs_cleanup() {
+	pid=$(cat .qemud.d/run/lock 2>/dev/null)
+	[ -z "$pid" ] || kill "$pid" 2>/dev/null || :
+}
+
 # machine NAME ...: commands that only write down how they were called.
 machine() {
 	mkdir bin
@@ -185,6 +222,7 @@ atf_init_test_cases() {
 	atf_add_test_case destdir
 	atf_add_test_case paths
 	atf_add_test_case configuration
+	atf_add_test_case runs
 	atf_add_test_case systemd
 	atf_add_test_case system_users
 	atf_add_test_case system_users_without_systemd
