@@ -19,7 +19,7 @@
 #define WRITE_BLOCKS	64		/* of one system call */
 
 struct outblock {
-	TAILQ_ENTRY(outblock)	 entry;
+	STAILQ_ENTRY(outblock)	 entry;
 	const char		*data;		/* bytes, or a mapping */
 	size_t			 start;		/* first byte not written */
 	size_t			 end;		/* behind the last one */
@@ -29,13 +29,13 @@ struct outblock {
 static struct outblock	*block_new(void);
 static void		 block_free(struct outblock *);
 
-static struct outblocks	 kept = TAILQ_HEAD_INITIALIZER(kept);
+static struct outblocks	 kept = STAILQ_HEAD_INITIALIZER(kept);
 static unsigned int	 nkept;
 
 void
 outq_init(struct outq *q)
 {
-	TAILQ_INIT(&q->blocks);
+	STAILQ_INIT(&q->blocks);
 	q->len = 0;
 }
 
@@ -44,8 +44,8 @@ outq_clear(struct outq *q)
 {
 	struct outblock	*b;
 
-	while ((b = TAILQ_FIRST(&q->blocks)) != NULL) {
-		TAILQ_REMOVE(&q->blocks, b, entry);
+	while ((b = STAILQ_FIRST(&q->blocks)) != NULL) {
+		STAILQ_REMOVE_HEAD(&q->blocks, entry);
 		block_free(b);
 	}
 	q->len = 0;
@@ -58,12 +58,12 @@ outq_add(struct outq *q, const void *data, size_t len)
 	const char	*p = data;
 	size_t		 n;
 
-	b = TAILQ_LAST(&q->blocks, outblocks);
+	b = STAILQ_LAST(&q->blocks, outblock, entry);
 	while (len > 0) {
 		if (b == NULL || b->data != b->bytes || b->end == BLOCK_BYTES) {
 			if ((b = block_new()) == NULL)
 				return (-1);
-			TAILQ_INSERT_TAIL(&q->blocks, b, entry);
+			STAILQ_INSERT_TAIL(&q->blocks, b, entry);
 		}
 		n = BLOCK_BYTES - b->end;
 		if (n > len)
@@ -89,7 +89,7 @@ outq_map(struct outq *q, const char *data, size_t len)
 	b->data = data;
 	b->start = 0;
 	b->end = len;
-	TAILQ_INSERT_TAIL(&q->blocks, b, entry);
+	STAILQ_INSERT_TAIL(&q->blocks, b, entry);
 	q->len += len;
 	return (0);
 }
@@ -103,7 +103,7 @@ outq_write(struct outq *q, int fd)
 	ssize_t		 n;
 	size_t		 left, have;
 
-	TAILQ_FOREACH(b, &q->blocks, entry) {
+	STAILQ_FOREACH(b, &q->blocks, entry) {
 		if (msg.msg_iovlen == WRITE_BLOCKS)
 			break;
 		iov[msg.msg_iovlen].iov_base =
@@ -123,13 +123,13 @@ outq_write(struct outq *q, int fd)
 	}
 	q->len -= n;
 	for (left = n; left > 0; left -= have) {
-		b = TAILQ_FIRST(&q->blocks);
+		b = STAILQ_FIRST(&q->blocks);
 		have = b->end - b->start;
 		if (have > left) {
 			b->start += left;
 			break;
 		}
-		TAILQ_REMOVE(&q->blocks, b, entry);
+		STAILQ_REMOVE_HEAD(&q->blocks, entry);
 		block_free(b);
 	}
 	return (n);
@@ -140,8 +140,8 @@ block_new(void)
 {
 	struct outblock	*b;
 
-	if ((b = TAILQ_FIRST(&kept)) != NULL) {
-		TAILQ_REMOVE(&kept, b, entry);
+	if ((b = STAILQ_FIRST(&kept)) != NULL) {
+		STAILQ_REMOVE_HEAD(&kept, entry);
 		nkept--;
 	} else if ((b = malloc(sizeof(*b) + BLOCK_BYTES)) == NULL)
 		return (NULL);
@@ -157,7 +157,7 @@ block_free(struct outblock *b)
 		body_unmap(b->data, b->end);
 		free(b);
 	} else if (nkept < BLOCKS_KEPT) {
-		TAILQ_INSERT_HEAD(&kept, b, entry);
+		STAILQ_INSERT_HEAD(&kept, b, entry);
 		nkept++;
 	} else
 		free(b);

@@ -16,7 +16,7 @@
 #include <sys/queue.h>
 
 struct outblock;
-TAILQ_HEAD(outblocks, outblock);
+STAILQ_HEAD(outblocks, outblock);
 
 struct outq {
 	struct outblocks	 blocks;

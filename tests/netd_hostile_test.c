@@ -550,7 +550,8 @@ ATF_TC_BODY(launch_parked, tc)
 	struct msg_reply	 r = { 0 };
 	char			*buf;
 	size_t			 len;
-	int			 rd[6], fd, i;
+	unsigned int		 i;
+	int			 rd[6], fd;
 
 	netd_start(ROLE_NETD_LAUNCH, &limits);
 	fd = dial("sock");

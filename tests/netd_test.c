@@ -279,6 +279,7 @@ ATF_TC_BODY(long_bodies, tc)
 			    MSG_INLINE_MAX + 4, 1024 * 1024, RP_STRING_MAX };
 	const size_t	 replies[] = { MSG_INLINE_MAX, MSG_INLINE_MAX + 1,
 			    3000000, FRAME_MAX - FRAME_HEAD };
+	struct msg_client_flow	 flow;
 	struct seen	 s;
 	struct answer	 a;
 	rp_text		 arg;
@@ -303,6 +304,8 @@ ATF_TC_BODY(long_bodies, tc)
 	id = s.client;
 	for (i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
 		call_none(fd, HOSTNAME, i);
+		while (peer_wait(&qemud) == MSG_CLIENT_FLOW)
+			TAKE(&qemud, MSG_CLIENT_FLOW, msg_client_flow, &flow);
 		s = qemud_call();
 		qemud_reply(&s, 'r', replies[i]);
 		a = hear(fd);
@@ -311,10 +314,6 @@ ATF_TC_BODY(long_bodies, tc)
 		ATF_CHECK_EQ('r', a.body[0]);
 		ATF_CHECK_EQ('r', a.body[a.len - 1]);
 		answer_free(&a);
-		if (replies[i] > 1024 * 1024) {
-			client_flow(id, 1);
-			client_flow(id, 0);
-		}
 	}
 
 	/* and events */
