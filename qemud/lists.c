@@ -7,7 +7,8 @@
  * Handlers: kinds of objects that there are none of: networks, storage pools,
  * interfaces, node devices, network filters, secrets.  Clients count and list
  * them when they connect, and take an error for a broken connection, so the
- * answer is an empty list.  Events of theirs can be asked for; none happens.
+ * answer is an empty list; whoever looks for one is told that it is not
+ * there.  Events of theirs can be asked for; none happens.
  */
 
 #include <stdlib.h>
@@ -15,6 +16,9 @@
 
 #include "qemud/handlers.h"
 #include "qemud/qemud.h"
+
+static void	 no_such(struct call *, enum rpc_domain, enum rpc_code,
+		    const char *, ...) __attribute__((format(printf, 4, 5)));
 
 #define NONE_NUM(name)							\
 void									\
@@ -84,6 +88,85 @@ call_node_list_devices(struct call *c, void *arg)
 
 	call_ok(c, &res);
 }
+
+/* --- looking for one of them ----------------------------------------------- */
+
+static void
+no_such(struct call *c, enum rpc_domain domain, enum rpc_code code,
+    const char *fmt, ...)
+{
+	struct rpc_error	 err;
+	va_list			 ap;
+
+	rpc_error_clear(&err);
+	va_start(ap, fmt);
+	rpc_error_vset(&err, domain, code, fmt, ap);
+	va_end(ap);
+	call_fail_with(c, &err);
+}
+
+static const char *
+uuid_text(const char *uuid)
+{
+	static char	 text[37];
+
+	domain_uuid_format((const uint8_t *)uuid, text);
+	return (text);
+}
+
+/* Clients match on the code, scripts on the words. */
+#define NO_SUCH(name, type, kind, fmt, what)				\
+void									\
+call_##name(struct call *c, void *arg)					\
+{									\
+	const type	*a = arg;					\
+									\
+	no_such(c, kind, fmt, what);					\
+}
+
+#define NET	RPCD_NETWORK, RPCE_NO_NETWORK
+#define POOL	RPCD_STORAGE, RPCE_NO_STORAGE_POOL
+#define VOL	RPCD_STORAGE, RPCE_NO_STORAGE_VOL
+#define IFACE	RPCD_INTERFACE, RPCE_NO_INTERFACE
+#define NODEDEV	RPCD_NODEDEV, RPCE_NO_NODE_DEVICE
+#define SECRET	RPCD_SECRET, RPCE_NO_SECRET
+#define FILTER	RPCD_NWFILTER, RPCE_NO_NWFILTER
+#define BINDING	RPCD_NWFILTER, RPCE_NO_NWFILTER_BINDING
+
+NO_SUCH(network_lookup_by_name, rp_text, NET,
+    "no network with matching name '%s'", a->text)
+NO_SUCH(network_lookup_by_uuid, rp_uuid_arg, NET,
+    "no network with matching uuid '%s'", uuid_text(a->uuid))
+NO_SUCH(storage_pool_lookup_by_name, rp_text, POOL,
+    "no storage pool with matching name '%s'", a->text)
+NO_SUCH(storage_pool_lookup_by_uuid, rp_uuid_arg, POOL,
+    "no storage pool with matching uuid '%s'", uuid_text(a->uuid))
+NO_SUCH(storage_pool_lookup_by_volume, rp_vol, POOL,
+    "no storage pool with matching name '%s'", a->pool)
+NO_SUCH(storage_pool_lookup_by_target_path, rp_text, POOL,
+    "no storage pool with matching target path '%s'", a->text)
+NO_SUCH(storage_vol_lookup_by_name, rp_pool_text, POOL,
+    "no storage pool with matching name '%s'", a->pool.name)
+NO_SUCH(storage_vol_lookup_by_key, rp_text, VOL,
+    "no storage vol with matching key %s", a->text)
+NO_SUCH(storage_vol_lookup_by_path, rp_text, VOL,
+    "no storage vol with matching path '%s'", a->text)
+NO_SUCH(interface_lookup_by_name, rp_text, IFACE,
+    "couldn't find interface named '%s'", a->text)
+NO_SUCH(interface_lookup_by_mac_string, rp_text, IFACE,
+    "couldn't find interface with MAC address '%s'", a->text)
+NO_SUCH(node_device_lookup_by_name, rp_text, NODEDEV,
+    "no node device with matching name '%s'", a->text)
+NO_SUCH(secret_lookup_by_uuid, rp_uuid_arg, SECRET,
+    "no secret with matching uuid '%s'", uuid_text(a->uuid))
+NO_SUCH(secret_lookup_by_usage, rp_secret_usage, SECRET,
+    "no secret with matching usage '%s'", a->usage_id)
+NO_SUCH(nwfilter_lookup_by_name, rp_text, FILTER,
+    "no nwfilter with matching name '%s'", a->text)
+NO_SUCH(nwfilter_lookup_by_uuid, rp_uuid_arg, FILTER,
+    "no nwfilter with matching uuid '%s'", uuid_text(a->uuid))
+NO_SUCH(nwfilter_binding_lookup_by_port_dev, rp_text, BINDING,
+    "no nwfilter binding for port dev '%s'", a->text)
 
 /* --- their events ---------------------------------------------------------- */
 

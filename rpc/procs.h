@@ -96,6 +96,8 @@ X(domain_undefine,		35, WRITE, rp_dom, rp_none, 0)		\
 X(connect_list_defined_networks, 36, READ, rp_int, rp_names, 0)		\
 X(connect_list_domains,		37, READ, rp_int, rp_ids, 0)		\
 X(connect_list_networks,	38, READ, rp_int, rp_names, 0)		\
+X(network_lookup_by_name,	46, READ, rp_text, rp_net, 0)		\
+X(network_lookup_by_uuid,	47, READ, rp_uuid_arg, rp_net, 0)	\
 X(connect_num_of_defined_networks, 50, READ, rp_none, rp_int, 0)	\
 X(connect_num_of_domains,	51, READ, rp_none, rp_int, 0)		\
 X(connect_num_of_networks,	52, READ, rp_none, rp_int, 0)		\
@@ -106,6 +108,12 @@ X(connect_num_of_storage_pools,	71, READ, rp_none, rp_int, 0)		\
 X(connect_list_storage_pools,	72, READ, rp_int, rp_names, 0)		\
 X(connect_num_of_defined_storage_pools, 73, READ, rp_none, rp_int, 0)	\
 X(connect_list_defined_storage_pools, 74, READ, rp_int, rp_names, 0)	\
+X(storage_pool_lookup_by_name,	84, READ, rp_text, rp_pool, 0)		\
+X(storage_pool_lookup_by_uuid,	85, READ, rp_uuid_arg, rp_pool, 0)	\
+X(storage_pool_lookup_by_volume, 86, READ, rp_vol, rp_pool, 0)		\
+X(storage_vol_lookup_by_name,	95, READ, rp_pool_text, rp_vol, 0)	\
+X(storage_vol_lookup_by_key,	96, READ, rp_text, rp_vol, 0)		\
+X(storage_vol_lookup_by_path,	97, READ, rp_text, rp_vol, 0)		\
 X(node_get_free_memory,		102, READ, rp_none, rp_ulong, 0)	\
 X(connect_domain_event_register, 105, READ, rp_none, rp_int, 0)		\
 X(connect_domain_event_deregister, 106, READ, rp_none, rp_int, 0)	\
@@ -113,14 +121,19 @@ X(connect_get_uri,		110, READ, rp_none, rp_text, 0)		\
 X(node_num_of_devices,		111, READ, rp_opttext_flags, rp_int, 0)	\
 X(node_list_devices,		112, READ, rp_list_devices,		\
 				rp_device_names, 0)			\
+X(node_device_lookup_by_name,	113, READ, rp_text, rp_nodedev, 0)	\
 X(domain_get_security_label,	121, READ, rp_dom, rp_label, 0)		\
 X(node_get_security_model,	122, READ, rp_none, rp_secmodel, 0)	\
 X(connect_num_of_interfaces,	126, READ, rp_none, rp_int, 0)		\
 X(connect_list_interfaces,	127, READ, rp_int, rp_names, 0)		\
+X(interface_lookup_by_name,	128, READ, rp_text, rp_iface, 0)	\
+X(interface_lookup_by_mac_string, 129, READ, rp_text, rp_iface, 0)	\
 X(connect_num_of_defined_interfaces, 137, READ, rp_none, rp_int, 0)	\
 X(connect_list_defined_interfaces, 138, READ, rp_int, rp_names, 0)	\
 X(connect_num_of_secrets,	139, READ, rp_none, rp_int, 0)		\
 X(connect_list_secrets,		140, READ, rp_int, rp_names, 0)		\
+X(secret_lookup_by_uuid,	141, READ, rp_uuid_arg, rp_secret, 0)	\
+X(secret_lookup_by_usage,	147, READ, rp_secret_usage, rp_secret, 0) \
 X(connect_is_secure,		149, READ, rp_none, rp_int, 0)		\
 X(domain_is_active,		150, READ, rp_dom, rp_int, 0)		\
 X(domain_is_persistent,		151, READ, rp_dom, rp_int, 0)		\
@@ -128,6 +141,8 @@ X(connect_get_lib_version,	157, READ, rp_none, rp_ulong, 0)	\
 X(domain_get_job_info,		163, READ, rp_dom, rp_dom_job, 0)	\
 X(connect_domain_event_register_any, 167, READ, rp_int, rp_none, 0)	\
 X(connect_domain_event_deregister_any, 168, READ, rp_int, rp_none, 0)	\
+X(nwfilter_lookup_by_name,	175, READ, rp_text, rp_filter, 0)	\
+X(nwfilter_lookup_by_uuid,	176, READ, rp_uuid_arg, rp_filter, 0)	\
 X(connect_num_of_nwfilters,	178, READ, rp_none, rp_int, 0)		\
 X(connect_list_nwfilters,	179, READ, rp_int, rp_names, 0)		\
 X(domain_has_managed_save_image, 183, READ, rp_dom_flags, rp_int, 0)	\
@@ -179,6 +194,8 @@ X(connect_node_device_event_deregister_any, 375, READ, rp_int,		\
 X(connect_secret_event_register_any, 380, READ, rp_register_secret,	\
 				rp_int, 0)				\
 X(connect_secret_event_deregister_any, 381, READ, rp_int, rp_none, 0)	\
+X(storage_pool_lookup_by_target_path, 391, READ, rp_text, rp_pool, 0)	\
+X(nwfilter_binding_lookup_by_port_dev, 397, READ, rp_text, rp_binding, 0) \
 X(connect_list_all_nwfilter_bindings, 401, READ, rp_list_args,		\
 				rp_bindings, 0)				\
 X(domain_get_messages,		426, READ, rp_dom_flags, rp_messages, 0)

@@ -554,6 +554,18 @@ static const char *const may_read[] = {
 	"node_num_of_devices", "node_list_devices",
 	"connect_list_all_node_devices",
 
+	/* looking for one of those: compared with what there is, not opened */
+	"network_lookup_by_name", "network_lookup_by_uuid",
+	"storage_pool_lookup_by_name", "storage_pool_lookup_by_uuid",
+	"storage_pool_lookup_by_volume", "storage_pool_lookup_by_target_path",
+	"storage_vol_lookup_by_name", "storage_vol_lookup_by_key",
+	"storage_vol_lookup_by_path",
+	"node_device_lookup_by_name",
+	"interface_lookup_by_name", "interface_lookup_by_mac_string",
+	"secret_lookup_by_uuid", "secret_lookup_by_usage",
+	"nwfilter_lookup_by_name", "nwfilter_lookup_by_uuid",
+	"nwfilter_binding_lookup_by_port_dev",
+
 	/* events: what they say can be asked for as well */
 	"connect_domain_event_register", "connect_domain_event_deregister",
 	"connect_domain_event_register_any",
