@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,8 +262,8 @@ frame_stream(struct client *c, struct frame *f)
 	if (s == NULL || s->finished || s->proc->prog != f->hdr.prog ||
 	    s->proc->number != f->hdr.procedure ||
 	    !rpc_program_known(f->hdr.prog, f->hdr.vers)) {
-		log_debug("client: packet for no stream, serial %u",
-		    f->hdr.serial);
+		log_debug("client %" PRIu64 ": packet for no stream, serial "
+		    "%u", c->id, f->hdr.serial);
 		return;
 	}
 	if (f->hdr.type == FRAME_STREAM_HOLE || f->hdr.status >

@@ -519,10 +519,11 @@ ATF_TC_WITHOUT_HEAD(out_of_descriptors);
 ATF_TC_BODY(out_of_descriptors, tc)
 {
 	const struct rlimit	 few = { 40, 40 };
-	struct rlimit		 old;
+	static char		 xml[100001];
+	rp_text			 arg = { xml };
+	struct seen		 s;
 	int			 fd[60], i;
 
-	ATF_REQUIRE_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
 	netd_start(ROLE_NETD, NULL);
 	ATF_REQUIRE_EQ(0, prlimit(netd_pid, RLIMIT_NOFILE, &few, NULL));
 	for (i = 0; i < 60; i++)
@@ -536,6 +537,25 @@ ATF_TC_BODY(out_of_descriptors, tc)
 		close(fd[i]);
 	}
 	ATF_CHECK(logged("sock: accept: Too many open files"));
+
+	/* none is lost over time */
+	memset(xml, 'x', sizeof(xml) - 1);
+	for (i = 0; i < 200; i++) {
+		fd[0] = dial("sock");
+		call(fd[0], PROC_domain_define_xml, 1,
+		    (xdrproc_t)xdr_rp_text, &arg);
+		s = qemud_call();
+		qemud_reply(&s, 'x', sizeof(xml));
+		hear_reply(fd[0], 1, sizeof(xml));
+		if (i % 2) {
+			/* answered, or not */
+			call_none(fd[0], HOSTNAME, 2);
+			s = qemud_call();
+		}
+		close(fd[0]);
+		qemud_gone(s.client);
+		qemud_reply(&s, 'x', sizeof(xml));
+	}
 	netd_stop();
 }
 
