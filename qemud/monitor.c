@@ -522,9 +522,11 @@ rebooting_set(struct guest *g, const struct msg_op_done *m, const char *body,
 		    guest_name(g), m->text);
 }
 
+/* QEMU stops and goes on in the course of it, which is nobody's business. */
 static void
 restart_reset(struct guest *g)
 {
+	g->resetting = 1;
 	monitor_op(g, OP_RESET, "", restart_went, NULL);
 }
 
@@ -532,18 +534,23 @@ static void
 restart_went(struct guest *g, const struct msg_op_done *m, const char *body,
     size_t len, void *arg)
 {
-	if (g == NULL || m->result != OP_OK)
+	if (g == NULL)
 		return;
-	if (arg == NULL)
+	if (m->result == OP_OK && arg == NULL) {
 		monitor_op(g, OP_CONT, "", restart_went, g);
-	else
+		return;
+	}
+	g->resetting = 0;
+	if (m->result == OP_OK)
 		guest_show(g, LV_RUNNING, LV_RUNNING_BOOTED);
+	else
+		guest_show(g, LV_PAUSED, LV_PAUSED_SHUTTING_DOWN);
 }
 
 static void
 on_stop(struct guest *g)
 {
-	if (g->state != GST_RUNNING || g->shown != LV_RUNNING)
+	if (g->state != GST_RUNNING || g->shown != LV_RUNNING || g->resetting)
 		return;
 	guest_show(g, LV_PAUSED, g->job != NULL ? LV_PAUSED_USER :
 	    LV_PAUSED_UNKNOWN);
@@ -553,7 +560,7 @@ on_stop(struct guest *g)
 static void
 on_resume(struct guest *g)
 {
-	if (g->state != GST_RUNNING || g->shown == LV_RUNNING)
+	if (g->state != GST_RUNNING || g->shown == LV_RUNNING || g->resetting)
 		return;
 	guest_show(g, LV_RUNNING, LV_RUNNING_UNPAUSED);
 	event_lifecycle(g, LV_EVENT_RESUMED, LV_EVENT_RESUMED_UNPAUSED);

@@ -209,6 +209,7 @@ struct guest {
 	int			 destroyed;	/* somebody asked for the end */
 	int			 panicked;
 	int			 rebooting;	/* when it powers off: reset it */
+	int			 resetting;	/* it stands still for that */
 	struct calls		 stops;		/* answered when it has ended */
 
 	struct call		*job;		/* the call that works on it */

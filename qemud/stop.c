@@ -145,7 +145,7 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 	g->launcher = NULL;
 	g->launcher_pid = g->qemu_pid = 0;
 	g->uid = 0;
-	g->updated = g->destroyed = g->rebooting = 0;
+	g->updated = g->destroyed = g->rebooting = g->resetting = 0;
 	if (!g->persistent && ran)
 		event_lifecycle(g, LV_EVENT_UNDEFINED,
 		    LV_EVENT_UNDEFINED_REMOVED);
