@@ -475,9 +475,12 @@ client_write(struct client *c)
 	}
 	if (n > 0)
 		c->moved = 1;
-	if (c->out.len > 0 && !c->dead) {
-		event_add(&c->wr, NULL);
-		c->writing = 1;
+	if (c->out.len == 0 || c->dead)
+		return;
+	c->writing = 1;
+	if (event_add(&c->wr, NULL) == -1) {
+		log_warn("client %" PRIu64, c->id);
+		client_end(c);
 	}
 }
 
@@ -524,10 +527,12 @@ client_watch(struct client *c)
 	if (want == c->reading)
 		return;
 	c->reading = want;
-	if (want)
-		event_add(&c->rd, NULL);
-	else
+	if (!want)
 		event_del(&c->rd);
+	else if (event_add(&c->rd, NULL) == -1) {
+		log_warn("client %" PRIu64, c->id);
+		client_end(c);
+	}
 }
 
 static void
