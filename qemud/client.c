@@ -156,7 +156,7 @@ client_free(struct client *c)
 	if (c->role == ROLE_NETD_LAUNCH)
 		launcher_gone(c);
 	while (!TAILQ_EMPTY(&c->streams))
-		stream_free(TAILQ_FIRST(&c->streams), 1);
+		stream_free(TAILQ_FIRST(&c->streams));
 	event_unsubscribe_all(c);
 	for (i = 0; i < c->nfds; i++)
 		close(c->fds[i]);

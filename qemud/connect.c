@@ -89,7 +89,7 @@ call_connect_close(struct call *c, void *arg)
 
 	client->opened = 0;
 	while (!TAILQ_EMPTY(&client->streams))
-		stream_free(TAILQ_FIRST(&client->streams), 1);
+		stream_free(TAILQ_FIRST(&client->streams));
 	event_unsubscribe_all(client);
 	call_ok(c, NULL);
 }

@@ -107,13 +107,13 @@ console_open(struct call *c, struct guest *g, unsigned int console, int force)
 		client_flow(client, 1);
 }
 
-/* With tell, monitord hears that the viewer has gone. */
+/* monitord hears that the viewer has gone, if it still knows it. */
 void
-stream_free(struct stream *s, int tell)
+stream_free(struct stream *s)
 {
 	struct msg_viewer_close	 m = { s->viewer };
 
-	if (tell && env.monitord != NULL)
+	if (s->monitor != 0 && env.monitord != NULL)
 		CHAN_SEND(env.monitord, MSG_VIEWER_CLOSE, msg_viewer_close, &m,
 		    -1);
 	if (s->held)
@@ -155,20 +155,24 @@ stream_abort(struct stream *s, const char *why)
 		stream_send(s, 1, buf, len);
 		free(buf);
 	}
-	stream_free(s, 1);
+	stream_free(s);
 }
 
 /* The guests of this monitor number, or all (0), cannot be seen any more. */
 void
 streams_lost(uint64_t monitor)
 {
-	struct stream	*s, *next;
+	struct stream	*s;
 
-	RB_FOREACH_SAFE(s, streams, &streams, next)
-		if (monitor == 0 || s->monitor == monitor) {
+	RB_FOREACH(s, streams, &streams)
+		if (s->monitor != 0 && (monitor == 0 ||
+		    s->monitor == monitor)) {
 			/* the end of the data; the client then finishes */
 			stream_send(s, 2, NULL, 0);
-			stream_free(s, 0);
+			s->monitor = 0;
+			if (s->held)
+				client_hold(s->client, 0);
+			s->held = 0;
 		}
 }
 
@@ -185,6 +189,8 @@ stream_input(struct client *c, const struct msg_stream *m)
 	if (s == NULL)
 		return (0);	/* it crossed with our end of it */
 	if (m->status == 2) {
+		if (s->monitor == 0)
+			return (0);
 		data.viewer = s->viewer;
 		data.data.data_val = m->data.data_val;
 		data.data.data_len = m->data.data_len;
@@ -195,7 +201,7 @@ stream_input(struct client *c, const struct msg_stream *m)
 	}
 	/* finished or aborted: both are confirmed alike */
 	stream_send(s, 0, NULL, 0);
-	stream_free(s, 1);
+	stream_free(s);
 	return (0);
 }
 

@@ -72,7 +72,7 @@ struct stream {
 	TAILQ_ENTRY(stream)	 entry;
 	struct client		*client;
 	uint64_t		 viewer;	/* numbers towards monitord */
-	uint64_t		 monitor;
+	uint64_t		 monitor;	/* 0: that is gone */
 	unsigned int		 console;
 	int			 held;		/* its client is, for its sake */
 	unsigned int		 procedure;
@@ -383,7 +383,7 @@ void	 status_load(void);
 void	 console_open(struct call *, struct guest *, unsigned int console,
 	    int force);
 int	 stream_input(struct client *, const struct msg_stream *);
-void	 stream_free(struct stream *, int tell);
+void	 stream_free(struct stream *);
 /* The consoles behind that number at monitord, or all (0), are gone. */
 void	 streams_lost(uint64_t monitor);
 void	 client_flow(struct client *, int stop);

@@ -276,12 +276,13 @@ start_plan(struct start *s)
 	if (s->waiting > 0 || s->planned)
 		return;
 	s->planned = 1;
-	if ((xml = domain_format(g->live, 0)) == NULL)
+	/* that there is a password is among QEMU's arguments */
+	if ((xml = domain_format(g->live, DOMAIN_FORMAT_SECURE)) == NULL)
 		fatal(NULL);
 	memcpy(plan.uuid, guest_uuid(g), sizeof(plan.uuid));
 	plan.start_timeout_s = env.conf.start_timeout_s;
 	fd = body_seal(xml, strlen(xml));
-	free(xml);
+	freezero(xml, strlen(xml));
 	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1)
 		fatal("cannot pass on a plan");
 	CHAN_SEND(s->plan, MSG_PLAN, msg_plan, &plan, fd);
