@@ -54,6 +54,8 @@
 
 #define FILES_LIMIT	65536	/* descriptors, should a guest want many */
 
+#define MALLOC_LARGE	8192	/* bytes that get pages of their own */
+
 #define EXIT_FAILED	1	/* not started, or the emulator gave up */
 #define EXIT_SIGNALLED	128	/* and the signal's number */
 
@@ -101,6 +103,9 @@ main(int argc, char *argv[])
 	const char			*logfile = NULL, *socket = NULL;
 	int				 ch, only_print = 0;
 
+	/* what is large is short-lived here: it must not tear holes */
+	mallopt(M_MMAP_THRESHOLD, MALLOC_LARGE);
+	mallopt(M_TOP_PAD, 0);
 	standard_descriptors();
 	setproctitle_init(argc, argv, environ);
 	log_init("qemud-launch", 1);
@@ -388,7 +393,7 @@ static void
 settle(struct launch *l)
 {
 	/*
-	 * socket, connect, getsockopt - QEMU, the daemon
+	 * socket, connect, listen, getsockopt - QEMU, the daemon
 	 * sendmsg, sendto, recvfrom, read, write, poll, fcntl - these two,
 	 *     the log
 	 * epoll_*, rt_sig*, clock_gettime, getpid - libevent
@@ -397,7 +402,8 @@ settle(struct launch *l)
 	 * tgkill, gettid, exit_group - the end
 	 */
 	static const int	 calls[] = {
-		SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(getsockopt),
+		SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(listen),
+		SCMP_SYS(getsockopt),
 		SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
 		SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev),
 		SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(fcntl),
@@ -410,7 +416,8 @@ settle(struct launch *l)
 		SCMP_SYS(pidfd_send_signal), SCMP_SYS(brk), SCMP_SYS(mmap),
 		SCMP_SYS(mremap), SCMP_SYS(munmap), SCMP_SYS(madvise),
 		SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(fstat),
-		SCMP_SYS(newfstatat), SCMP_SYS(gettid), SCMP_SYS(tgkill),
+		SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(time),
+		SCMP_SYS(gettimeofday), SCMP_SYS(gettid), SCMP_SYS(tgkill),
 		SCMP_SYS(exit_group), -1
 	};
 	struct msg_setup	 setup = { .session = 1 };

@@ -30,6 +30,9 @@
 #define OUTPUT_MAX_BYTES	(8 * 1024 * 1024)	/* of one run */
 #define OUTPUT_CHUNK		2048
 
+/* With its NUL: at worst each character is ' and becomes '\'' */
+#define QUOTED_MAX(len)		(4 * (len) + 3)
+
 static int	output_reopen(int);
 static void	output_readable(evutil_socket_t, short, void *);
 static void	output_take(struct output *, const char *, size_t);
@@ -101,23 +104,22 @@ output_line(struct output *o, const char *fmt, ...)
 void
 output_command(struct output *o, const char *const *args, size_t n)
 {
-	char	*text = NULL, *word, *more;
-	size_t	 i;
+	char	*text, *word;
+	size_t	 size = sizeof("starting:"), i;
 
+	for (i = 0; i < n; i++)
+		size += QUOTED_MAX(strlen(args[i])) + 1;
+	if ((text = malloc(size)) == NULL)
+		return;
+	strlcpy(text, "starting:", size);
 	for (i = 0; i < n; i++) {
-		if ((word = shell_quote(args[i])) == NULL ||
-		    asprintf(&more, "%s %s", text == NULL ? "starting:" : text,
-		    word) == -1) {
-			free(word);
-			free(text);
-			return;
-		}
+		if ((word = shell_quote(args[i])) == NULL)
+			break;
+		strlcat(text, " ", size);
+		strlcat(text, word, size);
 		free(word);
-		free(text);
-		text = more;
 	}
-	if (text != NULL)
-		output_own(o, text);
+	output_own(o, text);
 	free(text);
 }
 
@@ -345,8 +347,7 @@ shell_quote(const char *s)
 			break;
 	if (*p == '\0' && p > s)
 		return (strdup(s));
-	/* at worst each character is ' and becomes '\'' */
-	if ((out = reallocarray(NULL, strlen(s) + 1, 4)) == NULL)
+	if ((out = malloc(QUOTED_MAX(strlen(s)))) == NULL)
 		return (NULL);
 	q = out;
 	*q++ = '\'';

@@ -116,6 +116,11 @@ on_plan(struct chan *c, void *arg, int fd)
 	pl->have_plan = 1;
 	memcpy(pl->l->uuid, m->uuid, sizeof(pl->l->uuid));
 	pl->l->start_timeout_s = m->start_timeout_s;
+	/* where the sender has left it is of no interest */
+	if (lseek(fd, 0, SEEK_SET) == -1) {
+		close(fd);
+		return (-1);
+	}
 	planner_run(pl, fd, "-d");
 	return (0);
 }

@@ -164,7 +164,9 @@ endpoint_connect(const struct endpoint *ep)
 	if (fd == -1)
 		return (-1);
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%d", ep->inode);
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
+	/* QEMU has made it 1, and takes the next one when the last is gone */
+	if (listen(ep->listener, ENDPOINT_BACKLOG) == -1 ||
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		saved = errno;
 		close(fd);
 		errno = saved;

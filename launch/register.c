@@ -58,6 +58,8 @@ struct registration {
 	unsigned int		 waiting;	/* for the answer to register */
 	unsigned int		 waiting_end;	/* ... to ended; 0: to none */
 	unsigned int		 delay_ms;
+	int			 error;		/* of the last attempt, */
+	int			 emulator_error; /* so that each is told once */
 	int			 accepted;	/* once at least */
 	int			 renew;		/* again after the answer */
 	char			 refused[256];	/* why, for the log */
@@ -189,10 +191,13 @@ reg_connect(struct registration *r)
 
 	evtimer_del(r->retry);
 	if ((r->fd = reg_open(r->l->socket)) == -1) {
-		log_debug("%s: %s", r->l->socket, strerror(errno));
+		if (errno != r->error)
+			log_debug("%s: %s", r->l->socket, strerror(errno));
+		r->error = errno;
 		reg_lost(r);
 		return;
 	}
+	r->error = 0;
 	r->rd = event_new(base, r->fd, EV_READ | EV_PERSIST, reg_readable, r);
 	r->wr = event_new(base, r->fd, EV_WRITE, reg_writable, r);
 	if (r->rd == NULL || r->wr == NULL || event_add(r->rd, NULL) == -1)
@@ -328,11 +333,14 @@ reg_register(struct registration *r)
 
 	memset(what, 0, sizeof(what));
 	if (reg_descriptors(l, what, fds, &n) == -1) {
-		log_debug("cannot connect to the emulator: %s",
-		    strerror(errno));
+		if (errno != r->emulator_error)
+			output_line(&l->out, "cannot connect to the emulator: "
+			    "%s", strerror(errno));
+		r->emulator_error = errno;
 		reg_lost(r);
 		return;
 	}
+	r->emulator_error = 0;
 	m.revision = OWN_REVISION;
 	m.name = l->name;
 	memcpy(m.uuid, l->uuid, sizeof(m.uuid));
@@ -437,10 +445,11 @@ reg_call(struct registration *r, int procedure, xdrproc_t proc,
 	hdr.serial = ++r->serial;
 	hdr.status = FRAME_OK;
 	if (nfds > 0)
-		ret = frame_head_fds(buf, &hdr, nfds, len - head);
+		ret = frame_head_fds(buf, &hdr, len - head, nfds);
 	else
 		ret = frame_head(buf, &hdr, len - head);
 	if (ret == -1) {
+		log_warn("cannot say procedure %d", procedure);
 		free(buf);
 		return (-1);
 	}

@@ -40,6 +40,7 @@ static int	 plan_make(const char *, size_t, struct plan_guest *,
 		    struct domain_error *);
 static int	 plan_files(const struct domain *, struct domain_fds *,
 		    struct plan_guest *, struct domain_error *);
+static int	 disk_shared(const struct domain *, const char *);
 static int	 plan_args(const struct domain *, const struct domain_fds *,
 		    struct plan_guest *, struct domain_error *);
 static int	 plan_consoles(struct domain *, struct plan_guest *,
@@ -75,7 +76,7 @@ main(int argc, char *argv[])
 		SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
 		SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(getpid),
 		SCMP_SYS(clock_gettime), SCMP_SYS(fstat),
-		SCMP_SYS(newfstatat), -1
+		SCMP_SYS(newfstatat), SCMP_SYS(lseek), -1
 	};
 	const struct rlimit	 cpu = { PLANNER_CPU_S, PLANNER_CPU_S };
 	struct msg_setup	 setup = { .session = 1 };
@@ -210,11 +211,29 @@ plan_files(const struct domain *d, struct domain_fds *fds,
 		    f->mode == DOMAIN_FD_RW ? PLAN_RW : PLAN_LISTEN;
 		to->regular = (f->may_be & DOMAIN_FD_REGULAR) != 0;
 		to->block = (f->may_be & DOMAIN_FD_BLOCK) != 0;
-		to->lock = f->set != -1 && !f->shareable;
+		to->lock = f->set != -1 && !disk_shared(d, f->key);
 		to->reopened = f->set == -1 && f->path != NULL;
 		if (to->path == NULL &&
 		    (to->path = strdup("")) == NULL)
 			return (no_memory(err));
+	}
+	return (0);
+}
+
+/*
+ * Is it the image of a <shareable/> disk, which any number of guests may
+ * write?  Unlike all others, also those that a guest only reads.
+ */
+static int
+disk_shared(const struct domain *d, const char *key)
+{
+	struct disk	*disk;
+	char		 name[DOMAIN_KEY_MAX];
+
+	DEVICE_FOREACH(disk, d, DEVICE_DISK) {
+		snprintf(name, sizeof(name), "disk/%s/0", disk->target);
+		if (disk->shareable && strcmp(key, name) == 0)
+			return (1);
 	}
 	return (0);
 }
