@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 #include <vis.h>
 
@@ -17,6 +18,7 @@
 
 static void	 log_line(int, int, const char *, va_list)
 		    __attribute__((format(printf, 3, 0)));
+static void	 log_write(const char *);
 
 static char	 log_name[64] = "qemud";
 static int	 log_stderr = 1;
@@ -29,6 +31,7 @@ log_init(const char *name, int to_stderr)
 	log_stderr = to_stderr;
 	if (to_stderr)
 		return;
+	tzset();		/* syslog(3) would read it later */
 	closelog();
 	openlog(log_name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
@@ -58,10 +61,26 @@ log_line(int pri, int error, const char *fmt, va_list ap)
 		snprintf(raw + n, sizeof(raw) - n, ": %s", strerror(error));
 	strvisx(line, raw, strlen(raw), VIS_CSTYLE | VIS_NL | VIS_NOSLASH);
 	if (log_stderr)
-		dprintf(STDERR_FILENO, "%s: %s\n", log_name, line);
+		log_write(line);
 	else
 		syslog(pri, "%s", line);
 	errno = saved;
+}
+
+/*
+ * One write: whole lines, also where several processes share a file; and
+ * none of the system calls that stdio makes of it.
+ */
+static void
+log_write(const char *line)
+{
+	char	out[sizeof(log_name) + LOG_LINE_MAX * 4 + 4];
+	int	len;
+
+	len = snprintf(out, sizeof(out), "%s: %s\n", log_name, line);
+	if (len > 0 && (size_t)len < sizeof(out) &&
+	    write(STDERR_FILENO, out, len) == -1)
+		return;		/* there is nobody to tell */
 }
 
 #define LOG_VA(pri, error, fmt) do {		\
