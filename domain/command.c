@@ -40,7 +40,7 @@ static int	 is_pci_bus(const struct device *);
 static const struct domain_fd *cmd_find(struct command *, const char *);
 static void	 opt_value(struct command *, const char *);
 
-/* --- descriptors -------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 /* The entry is the caller's to fill in; NULL: no memory. */
 struct domain_fd *
@@ -127,7 +127,7 @@ domain_fds_clear(struct domain_fds *fds)
 	memset(fds, 0, sizeof(*fds));
 }
 
-/* --- argument lists -------------------------------------------------------------- */
+/* --- argument lists ------------------------------------------------------- */
 
 static int
 argv_add(struct domain_argv *a, const char *s)
@@ -282,7 +282,7 @@ cmd_bootindex(struct command *c, const struct device *dev)
 	return (0);
 }
 
-/* --- option values ------------------------------------------------------------------ */
+/* --- option values -------------------------------------------------------- */
 
 void
 opt_start(struct command *c, const char *option, const char *first)
@@ -405,7 +405,7 @@ opt_bootindex(struct command *c, const struct device *dev)
 		opt_fmt(c, "bootindex", "%u", n);
 }
 
-/* --- the domain ------------------------------------------------------------------------ */
+/* --- the domain ----------------------------------------------------------- */
 
 static void
 cmd_machine(struct command *c)
@@ -581,7 +581,7 @@ domain_command(const struct domain *d, const struct domain_fds *fds,
 	return (c.failed ? -1 : 0);
 }
 
-/* --- QMP ----------------------------------------------------------------------------------- */
+/* --- QMP ------------------------------------------------------------------ */
 
 void
 json_escape(const char *s, char *buf, size_t size)

@@ -79,7 +79,7 @@ controller_init(void *arg)
 	c->ports = c->chassis = c->port = -1;
 }
 
-/* --- XML ------------------------------------------------------------------- */
+/* --- XML ------------------------------------------------------------------ */
 
 static int
 parse_model(struct xml *x, const xmlNode *node, struct controller *c)
@@ -305,7 +305,7 @@ controller_order(const void *a, const void *b)
 	return (x->index < y->index ? -1 : 1);
 }
 
-/* --- which there are -------------------------------------------------------- */
+/* --- which there are ------------------------------------------------------ */
 
 struct controller *
 controller_find(const struct domain *d, enum controller_type type,
@@ -422,7 +422,7 @@ controller_alias(const struct domain *d, const void *arg, unsigned int n,
 	}
 }
 
-/* --- QEMU ---------------------------------------------------------------------- */
+/* --- QEMU ----------------------------------------------------------------- */
 
 /* Boot order of floppy drives is a property of their controller. */
 static void

@@ -145,7 +145,7 @@ device_error(struct domain_error *err, const struct device *dev, int code,
 	    classes[dev->type]->element, what));
 }
 
-/* --- parts that all elements have ------------------------------------------ */
+/* --- parts that all elements have ----------------------------------------- */
 
 static int
 address_parse(struct xml *x, const xmlNode *node, struct address *a)
@@ -341,7 +341,7 @@ alias_parse(struct xml *x, const xmlNode *node, struct device *dev)
 	return (0);
 }
 
-/* --- one device --------------------------------------------------------------- */
+/* --- one device ----------------------------------------------------------- */
 
 /* Adds the device that node is. */
 int
@@ -404,7 +404,7 @@ device_format(struct out *o, const struct domain *d, const struct device *dev)
 	out_end(o);
 }
 
-/* --- all devices ------------------------------------------------------------- */
+/* --- all devices ---------------------------------------------------------- */
 
 /*
  * Nothing twice: addresses, boot orders, aliases.  DOMAIN_MAX_DEVICES

@@ -106,7 +106,7 @@ disk_index(const char *target)
 	return (n - 1);
 }
 
-/* --- XML ------------------------------------------------------------------- */
+/* --- XML ------------------------------------------------------------------ */
 
 /* <source> or nothing, in a <disk> or <backingStore>: adds a layer. */
 static int
@@ -460,7 +460,7 @@ disk_order(const void *a, const void *b)
 	return (disk_index(x->target) < disk_index(y->target) ? -1 : 1);
 }
 
-/* --- addresses -------------------------------------------------------------- */
+/* --- addresses ------------------------------------------------------------ */
 
 /* The name says the place: hdc is the first of the second IDE cable. */
 static int
@@ -549,7 +549,7 @@ disk_alias(const struct domain *d, const void *arg, unsigned int n, char *buf,
 		    a->drive.controller, a->drive.bus, a->drive.unit);
 }
 
-/* --- QEMU ---------------------------------------------------------------------- */
+/* --- QEMU ----------------------------------------------------------------- */
 
 static int
 disk_plan(const void *arg, struct domain_fds *fds)

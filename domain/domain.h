@@ -68,7 +68,7 @@ struct domain_error {
 	char		text[512];
 };
 
-/* --- addresses, and what all devices have ------------------------------- */
+/* --- addresses, and what all devices have --------------------------------- */
 
 enum address_type {
 	ADDRESS_NONE,
@@ -90,7 +90,7 @@ struct address {
 		}		drive;
 		struct {
 			unsigned int	bus;
-			char		port[16];	/* "1" or "1.2"; may be "" */
+			char		port[16];	/* "1"; "": any */
 		}		usb;
 	};
 };
@@ -151,7 +151,7 @@ enum disk_snapshot { DISK_SNAPSHOT_DEFAULT, DISK_SNAPSHOT_NO,
 struct disk_layer {
 	TAILQ_ENTRY(disk_layer)	 entry;
 	char			*path;
-	enum disk_format	 format;	/* NONE: not said, which is raw */
+	enum disk_format	 format;	/* NONE means raw */
 };
 TAILQ_HEAD(disk_layers, disk_layer);
 
@@ -167,7 +167,7 @@ struct disk {
 	char			*serial;
 	int			 readonly;
 	int			 shareable;
-	int			 driver;	/* <driver name='qemu'> was said */
+	int			 driver;	/* <driver> was said */
 	int			 chain_end;	/* <backingStore/> was said */
 	struct disk_layers	 layers;	/* empty: no medium */
 };
@@ -200,7 +200,7 @@ struct controller {
 	enum controller_model	 model;
 	unsigned int		 index;
 	int			 ports;		/* of xhci, -1: not said */
-	int			 chassis;	/* of a root port or bridge, -1 */
+	int			 chassis;	/* root port, bridge; -1 */
 	int			 port;		/* of a root port, -1 */
 };
 
@@ -221,7 +221,6 @@ struct net {
 /* --- chardev.c: <serial> and <console> ------------------------------------ */
 
 enum chardev_type { CHARDEV_PTY };
-enum console_target { CONSOLE_SERIAL };
 
 struct chardev {
 	struct device		 dev;
@@ -274,7 +273,7 @@ enum balloon_model { BALLOON_NONE, BALLOON_VIRTIO };
 struct balloon {
 	struct device		 dev;
 	enum balloon_model	 model;
-	unsigned int		 period;	/* seconds between stats, 0 off */
+	unsigned int		 period;	/* of stats, s; 0: off */
 };
 
 /* --- the domain ----------------------------------------------------------- */
@@ -311,7 +310,7 @@ struct domain {
 	uint8_t			 uuid[16];
 	char			*title;
 	char			*description;
-	char			*metadata;	/* XML that is in <metadata> */
+	char			*metadata;	/* "<metadata>...</metadata>" */
 	uint64_t		 memory;	/* KiB, the most it can have */
 	uint64_t		 current_memory; /* KiB, at most memory */
 	unsigned int		 vcpus;		/* the most it can have */
@@ -335,8 +334,10 @@ struct domain	*domain_new(void);
 /* Frees everything in it; secrets are wiped.  NULL is fine. */
 void		 domain_free(struct domain *);
 
-/* A copy that shares nothing, with runtime facts and secrets; NULL: no
- * memory. */
+/*
+ * A copy that shares nothing, with runtime facts and secrets.  NULL: no
+ * memory, or d was changed to something that domain_parse would refuse.
+ */
 struct domain	*domain_copy(const struct domain *);
 
 /*
@@ -355,19 +356,23 @@ enum domain_machine domain_machine(const struct domain *);
 const char	*domain_arch_name(enum domain_arch);
 const char	*domain_default_emulator(enum domain_arch);
 
-/* Replaces *where by a copy of value (NULL: by NULL).  -1: no memory, and
- * *where is as before. */
+/*
+ * Replaces *where by a copy of value (NULL: by NULL).  -1: no memory, and
+ * *where is as before.
+ */
 int		 domain_set_string(char **where, const char *value);
 
 /* 0 if name can be a domain's, else -1 and err (may be NULL) says why not. */
 int		 domain_check_name(const char *name, struct domain_error *err);
 
-/* Accepts with and without dashes, and braces nowhere.  -1: it is none. */
+/* 32 hexadecimal digits, with dashes between bytes or without.  -1: no. */
 int		 domain_uuid_parse(const char *, uint8_t uuid[16]);
 void		 domain_uuid_format(const uint8_t uuid[16], char text[37]);
 
-/* The disk of that target ("vda"), the chardev of that key ("serial/0");
- * NULL: none.  They belong to the domain. */
+/*
+ * The disk of that target ("vda"), the chardev of that key ("serial/0");
+ * NULL: none.  They belong to the domain.
+ */
 struct disk	*domain_find_disk(const struct domain *, const char *target);
 struct chardev	*domain_find_chardev(const struct domain *, const char *key);
 
@@ -378,13 +383,17 @@ struct chardev	*domain_find_chardev(const struct domain *, const char *key);
 int		 domain_set_tty(struct domain *, const char *key,
 		    const char *path);
 
-/* Fills err, which may be NULL; returns -1, so that it ends a function. */
+/*
+ * Fills err, which may be NULL; returns -1, so that it ends a function.  What
+ * the text quotes is made printable.
+ */
 int		 domain_error(struct domain_error *, int code, int line,
-		    const char *, ...) __attribute__((__format__(printf, 4, 5)));
+		    const char *, ...)
+		    __attribute__((__format__(printf, 4, 5)));
 
 /* --- parse.c -------------------------------------------------------------- */
 
-#define DOMAIN_PARSE_LIVE	0x1	/* runtime facts count, else are dropped */
+#define DOMAIN_PARSE_LIVE	0x1	/* with runtime facts */
 #define DOMAIN_PARSE_VALIDATE	0x2	/* nothing unknown is let through */
 
 /*
@@ -500,13 +509,13 @@ struct domain_argv {
 
 /*
  * QEMU's arguments, argv[0] being the emulator; QEMU must inherit the
- * descriptors under the numbers that fds says.  After domain_assign.
+ * descriptors under the numbers that fds says.  After domain_assign_live.
  * argv is overwritten; no secret is ever in it.  -1: argv is empty, err
  * says why.
  */
-int		 domain_command(const struct domain *, const struct domain_fds *,
-		    unsigned int flags, struct domain_argv *argv,
-		    struct domain_error *err);
+int		 domain_command(const struct domain *,
+		    const struct domain_fds *, unsigned int flags,
+		    struct domain_argv *argv, struct domain_error *err);
 
 /*
  * QMP commands, one in each string, that a start needs between the greeting

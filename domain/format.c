@@ -82,11 +82,8 @@ format_domain(struct out *o, const struct domain *d)
 	}
 	out_leaf(o, "title", d->title);
 	out_leaf(o, "description", d->description);
-	if (d->metadata != NULL) {
-		out_start(o, "metadata");
+	if (d->metadata != NULL)
 		out_raw(o, d->metadata);
-		out_end(o);
-	}
 	out_start(o, "memory");
 	out_attr(o, "unit", "KiB");
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)d->memory);

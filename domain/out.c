@@ -191,8 +191,9 @@ void
 out_raw(struct out *o, const char *xml)
 {
 	if (o->open)
-		out_add(o, ">", 1);
+		out_add(o, ">\n", 2);
 	o->open = 0;
+	out_indent(o);
 	out_add(o, xml, strlen(xml));
 	out_add(o, "\n", 1);
 }

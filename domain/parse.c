@@ -83,7 +83,7 @@ parse_general(struct xml *x, struct domain *d)
 	    (r == 1 && xml_text_lines(x, n, &d->description) == -1))
 		return (-1);
 	if ((r = xml_only(x, x->root, "metadata", &n)) == -1 ||
-	    (r == 1 && xml_copy(x, n, &d->metadata) == -1))
+	    (r == 1 && xml_metadata(x, n, &d->metadata) == -1))
 		return (-1);
 	return (0);
 }

@@ -674,7 +674,7 @@ is_repeated(const xmlNode *node)
 }
 
 int
-xml_copy(struct xml *x, xmlNode *node, char **value)
+xml_metadata(struct xml *x, xmlNode *node, char **value)
 {
 	xmlBuffer	*buf;
 	xmlNode		*n;
@@ -695,7 +695,8 @@ xml_copy(struct xml *x, xmlNode *node, char **value)
 			    (const char *)node->name);
 			goto out;
 		}
-		if (xmlBufferCat(buf, (const xmlChar *)"\n    ") != 0) {
+		if (xmlBufferCat(buf, (const xmlChar *)(count == 1 ?
+		    "<metadata>\n    " : "\n    ")) != 0) {
 			xml_nomem(x);
 			goto out;
 		}
@@ -705,6 +706,10 @@ xml_copy(struct xml *x, xmlNode *node, char **value)
 	r = 0;
 	if (count == 0)
 		goto out;
+	if (xmlBufferCat(buf, (const xmlChar *)"\n  </metadata>") != 0) {
+		r = xml_nomem(x);
+		goto out;
+	}
 	if ((*value = strdup((const char *)xmlBufferContent(buf))) == NULL)
 		r = xml_nomem(x);
 	else
@@ -714,7 +719,7 @@ xml_copy(struct xml *x, xmlNode *node, char **value)
 	return (r);
 }
 
-/* --- what nobody looked at ------------------------------------------------- */
+/* --- what nobody looked at ------------------------------------------------ */
 
 static int
 sweep_attrs(struct xml *x, const xmlNode *node)

@@ -49,7 +49,7 @@ void	 xml_skip(const xmlNode *, const char *);
 void	 xml_skip_attr(const xmlNode *, const char *);
 void	 xml_skip_all(xmlNode *);
 
-/* Attributes: without control characters, at most max bytes. */
+/* Attributes: without control characters, up to DOMAIN_STRING_MAX bytes. */
 int	 xml_attr(struct xml *, const xmlNode *, const char *, char **);
 int	 xml_attr_uint(struct xml *, const xmlNode *, const char *,
 	    unsigned int, unsigned int *);	/* decimal or 0x, up to max */
@@ -70,10 +70,11 @@ int	 xml_text_enum(struct xml *, const xmlNode *, const char *const *,
 int	 xml_text_uint64(struct xml *, const xmlNode *, uint64_t *);
 
 /*
- * What is in the element, as text: of each namespace the first child, as an
- * element that can stand alone.  Others have no owner, and are dropped.
+ * A <metadata> as text that stands for itself, or nothing if it is empty.
+ * Of each namespace there is one element in it, the first; others have no
+ * owner, and are dropped.
  */
-int	 xml_copy(struct xml *, xmlNode *, char **);
+int	 xml_metadata(struct xml *, xmlNode *, char **);
 
 /* Fills x->err with the line of the node; always -1. */
 int	 xml_error(struct xml *, const xmlNode *, int, const char *, ...)
@@ -110,7 +111,7 @@ void	 out_attrf(struct out *, const char *, const char *, ...)
 void	 out_text(struct out *, const char *);
 void	 out_end(struct out *);
 void	 out_leaf(struct out *, const char *, const char *);	/* or NULL */
-void	 out_raw(struct out *, const char *);	/* elements, indented */
+void	 out_raw(struct out *, const char *);	/* a whole element */
 
 /* Runtime facts are wanted. */
 int	 out_live(const struct out *);

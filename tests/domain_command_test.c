@@ -399,8 +399,8 @@ ATF_TC_BODY(actions, tc)
 		d = define(xml);
 		command(d, &argv);
 #define SAME(word, want)						\
-		ATF_CHECK_MSG((option(&argv, "-action", word) != NULL) ==	\
-		    ((want) != NULL), "%s %s: " word, all[i].event,	\
+		ATF_CHECK_EQ_MSG(option(&argv, "-action", word) != NULL, \
+		    (want) != NULL, "%s %s: " word, all[i].event,	\
 		    all[i].action)
 		SAME("reboot=shutdown", all[i].reboot);
 		SAME("shutdown=pause", all[i].shutdown);

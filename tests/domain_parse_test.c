@@ -154,7 +154,7 @@ all_refused(const struct bad *bad, size_t n)
 
 #define ALL_REFUSED(b)	all_refused(b, sizeof(b) / sizeof((b)[0]))
 
-/* --- what is right ---------------------------------------------------------- */
+/* --- what is right -------------------------------------------------------- */
 
 static void
 check_golden(const char *name, const char *xml)
@@ -376,7 +376,7 @@ ATF_TC_BODY(old_forms, tc)
 	free(xml);
 }
 
-/* --- what runs ----------------------------------------------------------------- */
+/* --- what runs ------------------------------------------------------------ */
 
 ATF_TC_WITHOUT_HEAD(live);
 ATF_TC_BODY(live, tc)
@@ -486,7 +486,7 @@ ATF_TC_BODY(secrets, tc)
 	domain_free(d);
 }
 
-/* --- what is wrong ------------------------------------------------------------ */
+/* --- what is wrong -------------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(not_xml);
 ATF_TC_BODY(not_xml, tc)
@@ -538,10 +538,10 @@ ATF_TC_BODY(bad_general, tc)
 {
 #define NAME(n)	"<domain type='qemu'>\n<name>" n "</name>\n"		\
 		"<memory>1024</memory><os><type>hvm</type></os></domain>"
-#define OS(o)	"<domain type='qemu'>\n<name>a</name><memory>1024</memory>\n" \
-		o "</domain>"
-#define MEM(m)	"<domain type='qemu'><name>a</name><os><type>hvm</type></os>\n" \
-		m "</domain>"
+#define OS(o)	"<domain type='qemu'>\n<name>a</name>"			\
+		"<memory>1024</memory>\n" o "</domain>"
+#define MEM(m)	"<domain type='qemu'><name>a</name>"			\
+		"<os><type>hvm</type></os>\n" m "</domain>"
 	static const struct bad bad[] = {
 		{ "<network/>", DOMAIN_ERR_XML, 1, "expecting <domain>" },
 		{ "\n<domain xmlns='urn:x' type='qemu'/>", DOMAIN_ERR_XML, 2,
@@ -809,7 +809,8 @@ ATF_TC_BODY(bad_devices, tc)
 		    "\n<interface type='user'>"
 		    "<address type='pci' slot='0x5'/></interface>"),
 		    DOMAIN_ERR_XML, 7, "0000:00:05.0 is already in use" },
-		{ DEV(DISK("<target dev='vda'/><address type='pci' slot='1'/>")),
+		{ DEV(DISK("<target dev='vda'/>"
+		    "<address type='pci' slot='1'/>")),
 		    DOMAIN_ERR_XML, 0, "belongs to the machine" },
 		{ DEV("<controller type='ide'>"
 		    "<address type='pci' slot='7'/></controller>"),
@@ -961,7 +962,7 @@ ATF_TC_BODY(bad_for_machine, tc)
 	}
 }
 
-/* --- hostile ------------------------------------------------------------------------- */
+/* --- hostile -------------------------------------------------------------- */
 
 static char *
 repeat(const char *head, const char *piece, size_t n, const char *tail)
@@ -1132,7 +1133,7 @@ ATF_TC_BODY(mutations, tc)
 	free(xml);
 }
 
-/* --- small things ------------------------------------------------------------------- */
+/* --- small things --------------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(uuid);
 ATF_TC_BODY(uuid, tc)

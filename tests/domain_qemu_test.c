@@ -208,8 +208,8 @@ ask(int mon, const char *cmd)
 	size_t		 n = 0;
 	ssize_t		 r;
 
-	ATF_REQUIRE(write(mon, cmd, strlen(cmd)) == (ssize_t)strlen(cmd));
-	ATF_REQUIRE(write(mon, "\n", 1) == 1);
+	ATF_REQUIRE_MSG(send(mon, cmd, strlen(cmd), MSG_NOSIGNAL) ==
+	    (ssize_t)strlen(cmd), "%s: %s", cmd, strerror(errno));
 	for (;;) {
 		ATF_REQUIRE_MSG((r = read(mon, line + n, 1)) == 1,
 		    "%s: no reply: %s", cmd, r == 0 ? "QEMU has ended" :
