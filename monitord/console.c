@@ -25,7 +25,6 @@
 
 #define PTY_BYTES		4096	/* read at once from a terminal */
 #define PTY_RETRY_MS		1000	/* nobody has its other side open */
-#define PTY_BLOCKED_MAX		3
 #define DRAIN_BYTES		CONSOLE_RING	/* read when QEMU has gone */
 
 /* Bytes of one console, both directions. */
@@ -64,7 +63,7 @@ struct console {
 	struct event		 pty_wr;
 	struct event		 pty_retry;
 	uint64_t		 pty_pos;
-	unsigned int		 pty_blocked;
+	struct rate		 pty_alarms;
 
 	TAILQ_HEAD(, viewer)	 viewers;
 	unsigned int		 nviewers;
@@ -465,18 +464,17 @@ pty_readable(int fd, short what, void *arg)
 	struct console	*c = arg;
 	char		 buf[PTY_BYTES];
 	ssize_t		 n;
-	int		 error, blocked;
+	int		 error, blocks;
 
 	guard_begin();
 	n = read(fd, buf, sizeof(buf));
 	error = errno;
-	blocked = guard_end();
-	if (n == -1) {
-		pty_failed(c, error, blocked);
+	blocks = guard_end(fd, &c->pty_alarms);
+	if (n <= 0 || blocks) {
+		pty_failed(c, n == 0 ? EIO : error, blocks);
 		return;
 	}
-	c->pty_blocked = 0;
-	if (n > 0 && c->fd != -1)
+	if (c->fd != -1)
 		console_input(c, buf, n);	/* room: it was not full */
 	explicit_bzero(buf, sizeof(buf));
 	if (!rate_take(&c->rate, &console_limit, n))
@@ -491,7 +489,7 @@ pty_flush(struct console *c)
 	uint64_t	 lost;
 	size_t		 len;
 	ssize_t		 n;
-	int		 error, blocked;
+	int		 error, blocks;
 
 	if (event_pending(&c->pty_retry, EV_TIMEOUT, NULL))
 		return;
@@ -499,13 +497,14 @@ pty_flush(struct console *c)
 		guard_begin();
 		n = write(c->pty, p, len);
 		error = errno;
-		blocked = guard_end();
-		if (n <= 0) {
-			if (n == 0 || pty_failed(c, error, blocked) == 0)
+		blocks = guard_end(c->pty, &c->pty_alarms);
+		if (n <= 0 || blocks) {
+			if (n == 0)
+				error = EAGAIN;
+			if (pty_failed(c, error, blocks) == 0)
 				event_add(&c->pty_wr, NULL);
 			return;
 		}
-		c->pty_blocked = 0;
 		c->pty_pos += n;
 	}
 }
@@ -518,19 +517,15 @@ pty_writable(int fd, short what, void *arg)
 
 /* 0 if it may be tried again when it is ready. */
 static int
-pty_failed(struct console *c, int error, int blocked)
+pty_failed(struct console *c, int error, int blocks)
 {
 	const struct timeval	tv = { PTY_RETRY_MS / 1000, 0 };
 
-	if (error == EAGAIN)
+	if (!blocks && (error == EAGAIN || error == EINTR))
 		return (0);
-	if (error == EINTR && (!blocked ||
-	    ++c->pty_blocked < PTY_BLOCKED_MAX))
-		return (0);
-	if (error != EIO) {
+	if (blocks || error != EIO) {
 		log_warnx("guest %s: terminal of console %u %s: closed",
-		    c->guest->name, c->number, error == EINTR ? "blocks" :
-		    "fails");
+		    c->guest->name, c->number, blocks ? "blocks" : "fails");
 		pty_close(c);
 		return (-1);
 	}

@@ -27,6 +27,9 @@
 static int	fd_sockopt(int, int);
 static void	guard_alarm(int);
 
+/* How often a busy machine may make a call look as if it had blocked. */
+static const struct rate_limit	guard_limit = { 1, 10 };
+
 static volatile sig_atomic_t	guard_fired;
 
 /* A socket's option, -1 if it is no socket: the kernel looks no further. */
@@ -115,12 +118,17 @@ guard_begin(void)
 }
 
 int
-guard_end(void)
+guard_end(int fd, struct rate *alarms)
 {
 	const struct itimerval	off = { 0 };
+	int			flags;
 
 	setitimer(ITIMER_REAL, &off, NULL);
-	return (guard_fired);
+	if (!guard_fired)
+		return (0);
+	flags = fcntl(fd, F_GETFL);
+	return (flags == -1 || !(flags & O_NONBLOCK) ||
+	    !rate_take(alarms, &guard_limit, 1));
 }
 
 uint64_t

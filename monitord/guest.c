@@ -51,6 +51,12 @@ static const enum guest_state	next[GST_NSTATES][GIN_NINPUTS] = {
 	[GST_GONE] =	    { NO,	    NO,		     NO,	 NO },
 };
 
+static const char *const	names[GST_NSTATES] = {
+	[GST_ATTACHED] = "attached", [GST_GREETING] = "greeting",
+	[GST_NEGOTIATING] = "negotiating", [GST_READY] = "ready",
+	[GST_GONE] = "gone"
+};
+
 static int	 guest_cmp(struct guest *, struct guest *);
 static void	 guests_title(void);
 static void	 guest_refuse(const struct msg_guest_attach *, int,
@@ -181,12 +187,7 @@ guest_next(enum guest_state state, enum guest_input in)
 int
 guest_step(struct guest *g, enum guest_input in)
 {
-	static const char *const names[] = {
-		[GST_ATTACHED] = "attached", [GST_GREETING] = "greeting",
-		[GST_NEGOTIATING] = "negotiating", [GST_READY] = "ready",
-		[GST_GONE] = "gone"
-	};
-	enum guest_state	 to = next[g->state][in];
+	enum guest_state	to = next[g->state][in];
 
 	if (to == NO)
 		return (-1);
@@ -303,13 +304,13 @@ guests_log(void)
 {
 	struct guest	*g;
 
-	log_info("%u guests, %u viewers", nguests, viewers_count());
+	log_info("guests: %u, viewers: %u", nguests, viewers_count());
 	RB_FOREACH(g, guests, &guests)
-		log_info("guest %s: state %d, %u operations wait%s, "
-		    "%u consoles, %u sessions on their way%s", g->name,
-		    g->state, g->nops, g->op != NULL ? " and one is done" : "",
+		log_info("guest %s: %s, %u operations%s, %u consoles, "
+		    "%u VNC clients on their way%s", g->name, names[g->state],
+		    g->nops, g->stalled ? " (QEMU does not answer)" : "",
 		    g->nconsoles, g->sessions,
-		    g->resting ? ", too many events" : "");
+		    g->flooded ? ", too many events" : "");
 }
 
 /* --- reading --------------------------------------------------------------- */
@@ -406,8 +407,10 @@ guest_event(struct guest *g, const struct qmp_msg *m)
 	if ((known = qmp_event(m, &e, text)) == -1)
 		return ("an event with bad data");
 	if (!rate_take(&g->events_in, &events_in_limit, 1) && !g->resting) {
-		log_info("guest %s: too many events, slowed down", g->name);
-		g->resting = 1;
+		if (!g->flooded)
+			log_info("guest %s: too many events, slowed down",
+			    g->name);
+		g->resting = g->flooded = 1;
 		event_del(&g->rd);
 		guest_tick(g);
 	}
@@ -459,6 +462,7 @@ guest_stalled(struct guest *g, int stalled)
 		log_warnx("guest %s: QEMU does not answer", g->name);
 	else
 		log_info("guest %s: QEMU answers again", g->name);
+	g->stalled = stalled;
 	e.guest = g->id;
 	e.kind = EV_STALLED;
 	e.detail = stalled;
@@ -519,11 +523,14 @@ guest_ticked(int fd, short what, void *arg)
 	struct guest	*g = arg;
 
 	news_flush(g, 0);
-	if (g->resting && rate_take(&g->events_in, &events_in_limit, 0)) {
+	if (rate_take(&g->events_in, &events_in_limit, 0) && g->resting) {
 		g->resting = 0;
 		event_add(&g->rd, NULL);
 	}
-	if (g->resting || !TAILQ_EMPTY(&g->news))
+	/* said once, until it has been quiet for a while */
+	if (g->events_in.left == events_in_limit.burst)
+		g->flooded = 0;
+	if (g->resting || g->flooded || !TAILQ_EMPTY(&g->news))
 		guest_tick(g);
 }
 

@@ -63,16 +63,6 @@ int	 fd_is_listener(int fd);	/* a listening stream socket */
 int	 fd_is_pty(int fd);		/* the master of a pseudo terminal */
 int	 fd_nonblock(int fd);
 
-/*
- * The launcher can make a descriptor that it shares with us block at any
- * moment.  Between these two a system call that blocks is interrupted after
- * GUARD_MS; guard_end says whether that happened.
- */
-#define GUARD_MS	20
-void	 guard_setup(void);
-void	 guard_begin(void);
-int	 guard_end(void);
-
 /* Room for new descriptors of guests?  fd is the newest one. */
 int	 fd_spare(int fd);
 
@@ -89,6 +79,17 @@ struct rate_limit {
 };
 /* Takes n if something is left (perhaps more than that): 1, else 0. */
 int	 rate_take(struct rate *, const struct rate_limit *, int64_t n);
+
+/*
+ * The launcher can make a descriptor that it shares with us block at any
+ * moment.  Between these two a system call that blocks is interrupted after
+ * GUARD_MS.  guard_end says whether it should be closed for that; alarms
+ * counts, since a busy machine may look the same.
+ */
+#define GUARD_MS	20
+void	 guard_setup(void);
+void	 guard_begin(void);
+int	 guard_end(int fd, struct rate *alarms);
 
 /* --- guest.c: a guest's monitor connection --------------------------------- */
 
@@ -146,6 +147,8 @@ struct guest {
 	struct rate		 events_in;
 	struct rate		 events_out;
 	int			 resting;	/* too many events: not read */
+	int			 flooded;	/* too many events of late */
+	int			 stalled;	/* as qemud has been told */
 	struct guest_newses	 news;		/* held back, for qemud */
 
 	struct op		*op;		/* that QEMU works on */

@@ -245,8 +245,7 @@ qmp_scan(const char *p, size_t len, const char **why)
 				*why = "nested too deeply";
 				return (-1);
 			}
-			if (p[i] == '{' || p[i + 1 < len ? i + 1 : i] == ']')
-				objects++;
+			objects++;
 			values++;
 			break;
 		case '}':

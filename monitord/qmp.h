@@ -37,7 +37,7 @@ struct qmp_reader {
 	size_t	 len;
 	size_t	 size;
 	size_t	 max;		/* a longer line is an error, unless ... */
-	int	 may_skip;	/* ... such a line is to be thrown away */
+	int	 may_skip;	/* ... it is to be thrown away */
 	size_t	 skipped;	/* bytes of it so far, 0 if there is none */
 };
 
@@ -101,8 +101,8 @@ int	qmp_status(const json_t *, enum msg_runstate *);
 
 /*
  * One line for QEMU, as short as can be: QEMU reads its monitor a byte at a
- * time.  Takes args, which may be NULL.  NULL with errno; EILSEQ if
- * something in it is not UTF-8.  The caller frees the line with freezero.
+ * time.  Takes args, which may be NULL.  NULL if there is no memory.  The
+ * caller frees the line with freezero.
  */
 char	*qmp_command(const char *execute, json_t *args, uint64_t id,
 	    size_t *len);

@@ -18,7 +18,6 @@
 #include "monitord/monitord.h"
 
 #define ACCEPT_PAUSE_MS		1000	/* no descriptors left */
-#define ACCEPT_BLOCKED_MAX	3
 
 static const struct rate_limit	sessions_limit = { 10, 32 };
 
@@ -29,7 +28,7 @@ struct listener {
 	struct event		 rd;
 	struct event		 retry;
 	struct rate		 rate;
-	unsigned int		 blocked;
+	struct rate		 alarms;
 };
 
 static void	listener_readable(int, short, void *);
@@ -101,7 +100,7 @@ listener_readable(int fd, short what, void *arg)
 {
 	struct listener	*l = arg;
 	struct guest	*g = l->guest;
-	int		 s, error, blocked;
+	int		 s, error, blocks;
 
 	if (g->sessions >= VNC_SESSIONS_MAX) {
 		event_del(&l->rd);	/* until one of them is done */
@@ -114,16 +113,15 @@ listener_readable(int fd, short what, void *arg)
 	guard_begin();
 	s = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	error = errno;
-	blocked = guard_end();
+	blocks = guard_end(fd, &l->alarms);
+	if (blocks) {
+		log_warnx("guest %s: its VNC socket blocks: closed", g->name);
+		if (s != -1)
+			close(s);
+		listener_free(l);
+		return;
+	}
 	if (s == -1) {
-		if (error != EINTR || !blocked)
-			l->blocked = 0;
-		else if (++l->blocked >= ACCEPT_BLOCKED_MAX) {
-			log_warnx("guest %s: its VNC socket blocks: closed",
-			    g->name);
-			listener_free(l);
-			return;
-		}
 		if (error == EMFILE || error == ENFILE || error == ENOBUFS ||
 		    error == ENOMEM)
 			listener_pause(l, ACCEPT_PAUSE_MS);
