@@ -106,6 +106,9 @@ main(int argc, char *argv[])
 	/* what is large is short-lived here: it must not tear holes */
 	mallopt(M_MMAP_THRESHOLD, MALLOC_LARGE);
 	mallopt(M_TOP_PAD, 0);
+	/* its memory holds the guest's secrets; exec gives this up again */
+	if (prctl(PR_SET_DUMPABLE, 0) == -1)
+		exit(EXIT_FAILED);
 	standard_descriptors();
 	setproctitle_init(argc, argv, environ);
 	log_init("qemud-launch", 1);
@@ -314,7 +317,7 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	    count++ == 0 ? SIGTERM : SIGKILL, NULL, 0);
 }
 
-/* --- the guest's life ---------------------------------------------------------- */
+/* --- the guest's life ----------------------------------------------------- */
 
 int
 launch_fail(struct launch *l, int error, const char *fmt, ...)

@@ -107,7 +107,7 @@ struct plan {
 	int			*fds;
 };
 
-/* --- launch.c --------------------------------------------------------------- */
+/* --- launch.c ------------------------------------------------------------- */
 
 /* Records why, unless there is a reason already.  Always returns -1. */
 int	launch_fail(struct launch *, int error, const char *, ...)
@@ -125,7 +125,7 @@ void	launch_kill(struct launch *, unsigned int grace_ms);
 /* Everything has been said: clean up and exit. */
 void	launch_exit(struct launch *) __attribute__((noreturn));
 
-/* --- plan.c ------------------------------------------------------------------- */
+/* --- plan.c --------------------------------------------------------------- */
 
 /* Over descriptor 3, from qemud; from a file or "-".  Answer: see above. */
 void	plan_receive(struct launch *);
@@ -136,7 +136,7 @@ int	plan_print(struct launch *, const char *);
 
 void	plan_free(struct plan *);
 
-/* --- files.c ------------------------------------------------------------------ */
+/* --- files.c -------------------------------------------------------------- */
 
 /* Opens what has a path, with our own rights. */
 int	files_open(struct launch *, struct plan *);
@@ -150,7 +150,7 @@ int	files_lock(struct launch *, const struct plan *);
 /* The path of the emulator, free of links, if it may be run; else NULL. */
 char	*files_emulator(struct launch *, const struct plan *);
 
-/* --- prepare.c ---------------------------------------------------------------- */
+/* --- prepare.c ------------------------------------------------------------ */
 
 /*
  * Makes sockets, terminals and ports, and fills in the descriptors that the
@@ -162,12 +162,12 @@ void	prepare_clear(struct launch *);
 /* A new connection, not blocking, close-on-exec; -1 with errno. */
 int	endpoint_connect(const struct endpoint *);
 
-/* --- start.c ------------------------------------------------------------------ */
+/* --- start.c -------------------------------------------------------------- */
 
 /* Runs the emulator at that path. */
 int	start(struct launch *, const struct plan *, const char *path);
 
-/* --- output.c ----------------------------------------------------------------- */
+/* --- output.c ------------------------------------------------------------- */
 
 /* The log goes to that file, or with NULL to standard error. */
 int	output_open(struct output *, const char *);
@@ -187,13 +187,13 @@ void	output_clear(struct output *);
 /* s as a word of the shell; the caller frees it.  NULL: no memory. */
 char	*shell_quote(const char *);
 
-/* --- setup.c ------------------------------------------------------------------ */
+/* --- setup.c -------------------------------------------------------------- */
 
 /* Tells the emulator what no daemon does, on a connection of its own. */
 int	setup_start(struct launch *, const struct plan *);
 void	setup_clear(struct launch *);
 
-/* --- register.c --------------------------------------------------------------- */
+/* --- register.c ----------------------------------------------------------- */
 
 /* Starts trying to register the guest; it never stops. */
 int	register_start(struct launch *);

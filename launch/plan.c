@@ -80,7 +80,7 @@ static const struct msg_handler from_qemud[] = {
 
 static struct planning	 planning = { .fd = -1, .pid = -1 };
 
-/* --- from qemud --------------------------------------------------------------- */
+/* --- from qemud ----------------------------------------------------------- */
 
 void
 plan_receive(struct launch *l)
@@ -194,7 +194,7 @@ qemud_gone(struct chan *c)
 	event_active(pl->next, EV_TIMEOUT, 0);
 }
 
-/* --- from a file -------------------------------------------------------------- */
+/* --- from a file ---------------------------------------------------------- */
 
 void
 plan_read(struct launch *l, const char *file)
@@ -266,7 +266,7 @@ plan_print(struct launch *l, const char *file)
 	return (l->failure.set ? -1 : 0);
 }
 
-/* --- the planner -------------------------------------------------------------- */
+/* --- the planner ---------------------------------------------------------- */
 
 /* Takes fd.  -1: the failure says why. */
 static int
@@ -412,7 +412,7 @@ planner_answer(struct planning *pl)
 	return (p);
 }
 
-/* --- both came together ------------------------------------------------------- */
+/* --- both came together --------------------------------------------------- */
 
 static void
 plan_next(evutil_socket_t fd, short what, void *arg)

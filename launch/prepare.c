@@ -109,7 +109,7 @@ plan_give(struct launch *l, struct plan *p, const char *key, int fd)
 	return (0);
 }
 
-/* --- endpoints -------------------------------------------------------------- */
+/* --- endpoints ------------------------------------------------------------ */
 
 static int
 endpoint_new(struct launch *l, struct endpoint *ep)
@@ -206,7 +206,7 @@ folder_new(void)
 	return (NULL);
 }
 
-/* --- serial lines ----------------------------------------------------------- */
+/* --- serial lines --------------------------------------------------------- */
 
 static int
 console_new(struct launch *l, const struct plan_console *p)
@@ -266,7 +266,7 @@ console_clear(struct console *c)
 	c->alias = c->tty = NULL;
 }
 
-/* --- screens ---------------------------------------------------------------- */
+/* --- screens -------------------------------------------------------------- */
 
 static int
 screen_new(struct launch *l, const struct plan_screen *p)

@@ -182,7 +182,7 @@ registration_get(struct launch *l)
 	return (r);
 }
 
-/* --- the connection ----------------------------------------------------------- */
+/* --- the connection ------------------------------------------------------- */
 
 static void
 reg_connect(struct registration *r)
@@ -320,7 +320,7 @@ reg_deadline(evutil_socket_t fd, short what, void *arg)
 	launch_kill(r->l, 0);
 }
 
-/* --- what we say -------------------------------------------------------------- */
+/* --- what we say ---------------------------------------------------------- */
 
 static void
 reg_register(struct registration *r)
@@ -562,7 +562,7 @@ outgoing_free(struct outgoing *o)
 	free(o);
 }
 
-/* --- what the daemon says ----------------------------------------------------- */
+/* --- what the daemon says ------------------------------------------------- */
 
 static void
 reg_readable(evutil_socket_t fd, short what, void *arg)

@@ -66,7 +66,7 @@ static int			 fds[FRAME_FDS_MAX];
 static size_t			 nfds;
 static unsigned int		 serial;
 
-/* --- small things ------------------------------------------------------------ */
+/* --- small things --------------------------------------------------------- */
 
 static char	cwd[PATH_MAX];
 
@@ -143,6 +143,8 @@ wait_ready(int fd, short events)
 }
 
 /* Status of the shell's command. */
+static int	run(const char *, ...)
+		    __attribute__((__format__(printf, 1, 2)));
 static int
 run(const char *fmt, ...)
 {
@@ -207,7 +209,7 @@ at_exit(void)
 		kill(qemu, SIGKILL);
 }
 
-/* --- the daemon -------------------------------------------------------------- */
+/* --- the daemon ----------------------------------------------------------- */
 
 static void
 daemon_listen(void)
@@ -407,7 +409,7 @@ daemon_ended(void)
 	return (m);
 }
 
-/* --- qemud, and the launcher ------------------------------------------------- */
+/* --- qemud, and the launcher ---------------------------------------------- */
 
 /*
  * Runs it with these arguments; log is where its output goes.  fd becomes
@@ -546,7 +548,7 @@ all_gone(void)
 	memset(&reg, 0, sizeof(reg));
 }
 
-/* --- domains ----------------------------------------------------------------- */
+/* --- domains -------------------------------------------------------------- */
 
 /* The caller frees. */
 static char *
@@ -689,7 +691,7 @@ qmp_open(void)
 	return (fds[0]);
 }
 
-/* --- the tests --------------------------------------------------------------- */
+/* --- the tests ------------------------------------------------------------ */
 
 #define NEEDS_QEMU							\
 	atf_tc_set_md_var(tc, "require.progs", QEMU " qemu-img qemu-io")
@@ -1650,7 +1652,7 @@ ATF_TC_BODY(screens, tc)
 	free(xml);
 }
 
-/* --- run by a person --------------------------------------------------------- */
+/* --- run by a person ------------------------------------------------------ */
 
 /* Runs it to its end; what it says is in the file "log". */
 static int
