@@ -410,9 +410,10 @@ int		 domain_parse(const char *xml, size_t len, unsigned int flags,
 
 /* --- format.c ------------------------------------------------------------- */
 
+/* The numbers of the public protocol. */
 #define DOMAIN_FORMAT_SECURE	0x1	/* with passwords */
 #define DOMAIN_FORMAT_INACTIVE	0x2	/* without runtime facts */
-#define DOMAIN_FORMAT_MIGRATABLE 0x4	/* for another host: nothing that is
+#define DOMAIN_FORMAT_MIGRATABLE 0x8	/* for another host: nothing that is
 					 * true on this one only; no secrets
 					 * unless SECURE asks for them */
 

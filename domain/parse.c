@@ -59,7 +59,7 @@ parse_general(struct xml *x, struct domain *d)
 	if ((r = xml_only(x, x->root, "uuid", &n)) == -1)
 		return (-1);
 	if (r == 1) {
-		if ((r = xml_text(x, n, DOMAIN_STRING_MAX, &s)) == -1)
+		if (xml_text_word(x, n, &s) == -1)
 			return (-1);
 		if (domain_uuid_parse(s, d->uuid) == -1) {
 			r = xml_error(x, n, DOMAIN_ERR_XML, "malformed uuid "

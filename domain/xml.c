@@ -597,26 +597,40 @@ trim(char *s)
 }
 
 int
+xml_text_word(struct xml *x, const xmlNode *node, char **value)
+{
+	char	*s, *t;
+
+	if (xml_text_lines(x, node, &s) == -1) {
+		*value = NULL;
+		return (-1);
+	}
+	t = trim(s);
+	memmove(s, t, strlen(t) + 1);
+	*value = s;
+	return (1);
+}
+
+int
 xml_text_enum(struct xml *x, const xmlNode *node, const char *const *words,
     unsigned int *value)
 {
 	char		 all[160];
-	char		*s, *t;
+	char		*s;
 	unsigned int	 i;
 	int		 r;
 
-	if ((r = xml_text_lines(x, node, &s)) != 1)
+	if ((r = xml_text_word(x, node, &s)) != 1)
 		return (r);
-	t = trim(s);
 	for (i = 0; words[i] != NULL; i++)
-		if (strcmp(t, words[i]) == 0) {
+		if (strcmp(s, words[i]) == 0) {
 			*value = i;
 			free(s);
 			return (1);
 		}
 	join_words(words, all, sizeof(all));
 	r = xml_error(x, node, DOMAIN_ERR_CONFIG_UNSUPPORTED, "'%.60s' is not "
-	    "supported: it may be %s", t, all);
+	    "supported: it may be %s", s, all);
 	free(s);
 	return (r);
 }
@@ -624,18 +638,17 @@ xml_text_enum(struct xml *x, const xmlNode *node, const char *const *words,
 int
 xml_text_uint64(struct xml *x, const xmlNode *node, uint64_t *value)
 {
-	char			*s, *t, *end;
+	char			*s, *end;
 	unsigned long long	 n;
 	int			 r;
 
-	if ((r = xml_text_lines(x, node, &s)) != 1)
+	if ((r = xml_text_word(x, node, &s)) != 1)
 		return (r);
-	t = trim(s);
 	errno = 0;
-	n = strtoull(t, &end, 10);
-	if (*t < '0' || *t > '9' || *end != '\0' || errno != 0)
+	n = strtoull(s, &end, 10);
+	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0)
 		r = xml_error(x, node, DOMAIN_ERR_XML, "'%.40s' is not a "
-		    "number, or too big for one", t);
+		    "number, or too big for one", s);
 	else
 		*value = n;
 	free(s);

@@ -62,9 +62,13 @@ extern const char *const xml_yesno[], *const xml_onoff[];
 /* Is it absolute, and more than that? */
 int	 xml_check_path(struct xml *, const xmlNode *, const char *);
 
-/* What an element contains: one line, as attributes; many lines; a number. */
+/*
+ * What an element contains: one line, as attributes; many lines; a word
+ * without the white space around it, one of some words, a number.
+ */
 int	 xml_text(struct xml *, const xmlNode *, size_t, char **);
 int	 xml_text_lines(struct xml *, const xmlNode *, char **);
+int	 xml_text_word(struct xml *, const xmlNode *, char **);
 int	 xml_text_enum(struct xml *, const xmlNode *, const char *const *,
 	    unsigned int *);
 int	 xml_text_uint64(struct xml *, const xmlNode *, uint64_t *);

@@ -283,6 +283,25 @@ ATF_TC_BODY(valid_by_schema, tc)
 	xmlRelaxNGFree(schema);
 }
 
+/* White space around a UUID or a number is no part of it. */
+ATF_TC_WITHOUT_HEAD(spaces);
+ATF_TC_BODY(spaces, tc)
+{
+	struct domain	*d;
+	char		 text[37];
+
+	d = parse("<domain type='qemu'>\n<name> a </name>\n<uuid>\n\t"
+	    "9d3c1f0e-5a6b-4c7d-8e9f-0a1b2c3d4e5f\n</uuid>\n"
+	    "<memory>\n1024\n</memory>\n<vcpu>\n2\n</vcpu>\n"
+	    "<os><type>hvm</type></os></domain>", DOMAIN_PARSE_VALIDATE);
+	domain_uuid_format(d->uuid, text);
+	ATF_CHECK_STREQ(text, "9d3c1f0e-5a6b-4c7d-8e9f-0a1b2c3d4e5f");
+	ATF_CHECK_EQ(d->memory, 1024);
+	ATF_CHECK_EQ(d->vcpus, 2);
+	ATF_CHECK_STREQ(d->name, " a ");
+	domain_free(d);
+}
+
 /* Every unit that memory may have, rounded up to KiB. */
 ATF_TC_WITHOUT_HEAD(units);
 ATF_TC_BODY(units, tc)
@@ -477,7 +496,7 @@ ATF_TC_BODY(secrets, tc)
 	unsigned int		 flags;
 
 	d = define(xml);
-	for (flags = 0; flags < 8; flags++) {
+	for (flags = 0; flags < 16; flags++) {
 		ATF_REQUIRE((out = domain_format(d, flags)) != NULL);
 		ATF_CHECK_EQ(strstr(out, "CANARY") != NULL,
 		    (flags & DOMAIN_FORMAT_SECURE) != 0);
@@ -590,6 +609,9 @@ ATF_TC_BODY(bad_general, tc)
 		    DOMAIN_ERR_XML, 3, "malformed uuid" },
 		{ MEM("<memory>10</memory>\n<uuid>"
 		    "9d3c1f0e-5a6b-4c7d-8e9f-0a1b2c3d4e5fa</uuid>"),
+		    DOMAIN_ERR_XML, 3, "malformed uuid" },
+		{ MEM("<memory>10</memory>\n<uuid>"
+		    "9d3c1f0e 5a6b-4c7d-8e9f-0a1b2c3d4e5f</uuid>"),
 		    DOMAIN_ERR_XML, 3, "malformed uuid" },
 		{ MEM("<memory>10</memory>\n<title>a\nb</title>"),
 		    DOMAIN_ERR_XML, 3, "control character" },
@@ -1183,6 +1205,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, golden);
 	ATF_TP_ADD_TC(tp, fixed_point);
 	ATF_TP_ADD_TC(tp, valid_by_schema);
+	ATF_TP_ADD_TC(tp, spaces);
 	ATF_TP_ADD_TC(tp, units);
 	ATF_TP_ADD_TC(tp, made_up);
 	ATF_TP_ADD_TC(tp, old_forms);
