@@ -17,6 +17,7 @@
  *	sockets.c	listening sockets, folders
  *	open.c		"open this image"			(qemud)
  *	guest.c		"run the launcher", "end that guest"	(qemud)
+ *	privileges.c	what it keeps of root
  *	conf.c parse.y	the configuration
  */
 
@@ -122,6 +123,8 @@ main(int argc, char *argv[])
 	instance_pid();
 	log_setverbose(env.verbose);
 	setproctitle("-parent%s", env.session ? " (session)" : "");
+	if (!env.session)
+		privileges_drop();
 	if ((env.base = event_base_new()) == NULL)
 		fatalx("event_base_new");
 	signals(&env);

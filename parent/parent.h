@@ -72,6 +72,11 @@ void	 sockets_unlink(struct conf *old, struct conf *new);
 int	 image_open(const struct conf *, const char *path, int writable,
 	    char *why, size_t whysize);
 
+/* privileges.c */
+
+/* Keeps what the system instance needs of root; fatal if that fails. */
+void	 privileges_drop(void);
+
 /* guest.c: launchers */
 
 /* Handlers of MSG_LAUNCH and MSG_KILL: chan's owner is unused. */
