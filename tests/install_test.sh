@@ -108,10 +108,10 @@ runs_head() {
 	atf_set require.progs virsh
 	atf_set timeout 60
 }
-# children PID: the programs that its children run.
+# children PID: the names of the programs that its children run.
 children() {
 	for child in $(cat "/proc/$1/task/$1/children"); do
-		readlink "/proc/$child/exe"
+		cat "/proc/$child/comm"
 	done
 }
 runs_body() {
@@ -125,8 +125,7 @@ runs_body() {
 	    virsh -c "qemu+unix:///session?socket=$run/qemud" version
 	pid=$(cat "$run/lock")
 	for name in monitord netd qemud; do
-		until children "$pid" | grep -qx "$PWD/moved/libexec/qemud/$name"
-		do
+		until children "$pid" | grep -qx "$name"; do
 			sleep 0.1
 		done
 	done
