@@ -15,3 +15,8 @@ SRC_netd_hostile_test :=	tests/netd_peer.c
 USES_netd_hostile_test := rpc imsg
 SRC_outq_test :=		netd/outq.c
 USES_outq_test :=	imsg
+
+SRC_hostile_netd_test :=	tests/qemud_peer.c
+USES_hostile_netd_test := rpc imsg
+SRC_client_test :=	tests/client_peer.c
+USES_client_test :=	client rpc
