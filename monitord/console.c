@@ -66,7 +66,7 @@ struct console {
 	struct rate		 pty_alarms;
 
 	TAILQ_HEAD(, viewer)	 viewers;
-	unsigned int		 nviewers;
+	unsigned int		 nwatchers;
 	struct viewer		*writer;
 };
 
@@ -127,7 +127,7 @@ viewers_count(void)
 	return (nviewers);
 }
 
-/* --- a console ------------------------------------------------------------- */
+/* --- a console ----------------------------------------------------------- */
 
 static struct console *
 console_find(struct guest *g, unsigned int number)
@@ -233,7 +233,7 @@ console_close(struct console *c, const char *why)
 	console_hold(c, 0);
 }
 
-/* --- what the guest writes ------------------------------------------------- */
+/* --- what the guest writes ----------------------------------------------- */
 
 static void
 console_readable(int fd, short what, void *arg)
@@ -317,7 +317,7 @@ console_view(struct console *c, uint64_t *pos, uint64_t *lost, const char **p)
 	return (have < CONSOLE_RING - at ? have : CONSOLE_RING - at);
 }
 
-/* --- what is typed --------------------------------------------------------- */
+/* --- what is typed ------------------------------------------------------- */
 
 static int
 console_input(struct console *c, const char *p, size_t len)
@@ -417,7 +417,7 @@ console_ticked(int fd, short what, void *arg)
 		event_add(&c->pty_rd, NULL);
 }
 
-/* --- the pseudo terminal --------------------------------------------------- */
+/* --- the pseudo terminal ------------------------------------------------- */
 
 int
 console_pty(struct guest *g, unsigned int number, int fd)
@@ -549,7 +549,7 @@ pty_retried(int fd, short what, void *arg)
 	pty_flush(c);
 }
 
-/* --- viewers --------------------------------------------------------------- */
+/* --- viewers ------------------------------------------------------------- */
 
 int
 viewer_open(const struct msg_viewer_open *m)
@@ -572,7 +572,7 @@ viewer_open(const struct msg_viewer_open *m)
 		return (0);
 	}
 	if (nviewers >= VIEWERS_MAX ||
-	    (m->watch && c->nviewers >= CONSOLE_WATCHERS_MAX) ||
+	    (m->watch && c->nwatchers >= CONSOLE_WATCHERS_MAX) ||
 	    (v = calloc(1, sizeof(*v))) == NULL) {
 		viewer_say_closed(m->viewer, 0, "too many viewers");
 		return (0);
@@ -586,8 +586,9 @@ viewer_open(const struct msg_viewer_open *m)
 	RB_INSERT(viewers, &viewers, v);
 	TAILQ_INSERT_TAIL(&c->viewers, v, byconsole);
 	nviewers++;
-	c->nviewers++;
-	if (!m->watch) {
+	if (m->watch)
+		c->nwatchers++;
+	else {
 		c->writer = v;
 		if (c->full)
 			viewer_say_hold(v, 1);
@@ -648,8 +649,9 @@ viewer_free(struct viewer *v)
 	RB_REMOVE(viewers, &viewers, v);
 	TAILQ_REMOVE(&c->viewers, v, byconsole);
 	nviewers--;
-	c->nviewers--;
-	if (c->writer == v)
+	if (v->watch)
+		c->nwatchers--;
+	else
 		c->writer = NULL;
 	free(v);
 }

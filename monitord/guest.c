@@ -124,7 +124,7 @@ guests_title(void)
 	    env.proc.setup.session ? " (session)" : "");
 }
 
-/* --- life ------------------------------------------------------------------ */
+/* --- life ---------------------------------------------------------------- */
 
 int
 guest_attach(const struct msg_guest_attach *m, int fd)
@@ -313,7 +313,7 @@ guests_log(void)
 		    g->flooded ? ", too many events" : "");
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------- */
 
 static void
 guest_readable(int fd, short what, void *arg)
@@ -426,7 +426,7 @@ guest_event(struct guest *g, const struct qmp_msg *m)
 	return (NULL);
 }
 
-/* --- events for qemud ------------------------------------------------------ */
+/* --- events for qemud ---------------------------------------------------- */
 
 void
 guest_tell(struct guest *g, const struct msg_guest_event *e)
@@ -534,7 +534,7 @@ guest_ticked(int fd, short what, void *arg)
 		guest_tick(g);
 }
 
-/* --- writing --------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 int
 guest_write(struct guest *g, char *line, size_t len, int fd)
@@ -635,7 +635,7 @@ guest_writable(int fd, short what, void *arg)
 	guest_flush(arg);
 }
 
-/* --- deadlines ------------------------------------------------------------- */
+/* --- deadlines ----------------------------------------------------------- */
 
 void
 guest_deadline(struct guest *g)

@@ -144,7 +144,7 @@ show_status(evutil_socket_t fd, short what, void *arg)
 	guests_log();
 }
 
-/* --- the parent ------------------------------------------------------------ */
+/* --- the parent ---------------------------------------------------------- */
 
 static int
 on_peer(struct chan *c, void *arg, int fd)
@@ -181,7 +181,7 @@ on_done(struct chan *c, void *arg, int fd)
 	return (0);
 }
 
-/* --- qemud ----------------------------------------------------------------- */
+/* --- qemud --------------------------------------------------------------- */
 
 static void
 qemud_gone(struct chan *c)

@@ -38,7 +38,7 @@
 struct guest;
 struct console;
 
-/* --- monitord.c ------------------------------------------------------------ */
+/* --- monitord.c ---------------------------------------------------------- */
 
 struct env {
 	struct proc	 proc;		/* first: proc.c finds it here */
@@ -52,7 +52,7 @@ extern struct env	env;
 extern const struct msg_handler	from_parent[];
 extern const struct msg_handler	from_qemud[];
 
-/* --- foreign.c: descriptors that others have too, time, rates -------------- */
+/* --- foreign.c: descriptors that others have too, time, rates ------------ */
 
 /*
  * Is it what the launcher says?  What else it may be could hold up whoever
@@ -91,7 +91,7 @@ void	 guard_setup(void);
 void	 guard_begin(void);
 int	 guard_end(int fd, struct rate *alarms);
 
-/* --- guest.c: a guest's monitor connection --------------------------------- */
+/* --- guest.c: a guest's monitor connection ------------------------------- */
 
 enum guest_state {
 	GST_ATTACHED,		/* descriptors are coming */
@@ -196,7 +196,7 @@ void		 guest_flush(struct guest *);
 /* Sets the timer to the next deadline. */
 void		 guest_deadline(struct guest *);
 
-/* --- ops.c: what QEMU is asked to do ---------------------------------------- */
+/* --- ops.c: what QEMU is asked to do ------------------------------------- */
 
 /* From qemud; -1 for what it must not say.  Answered in any case. */
 int	 op_request(struct msg_op *);
@@ -219,7 +219,7 @@ void	 ops_expire(struct guest *, uint64_t now);
 /* The guest is gone: answers all of them. */
 void	 ops_clear(struct guest *);
 
-/* --- console.c ---------------------------------------------------------------- */
+/* --- console.c ----------------------------------------------------------- */
 
 /* fd is taken; -1: qemud must not say this. */
 int	 console_attach(struct guest *, unsigned int number, int fd);
@@ -234,7 +234,7 @@ unsigned int
 /* qemud's channel has room again. */
 void	 viewers_drained(void);
 
-/* --- vnc.c -------------------------------------------------------------------- */
+/* --- vnc.c --------------------------------------------------------------- */
 
 /* fd, a listening socket, is taken. */
 void	 listener_add(struct guest *, int fd);

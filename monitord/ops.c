@@ -128,7 +128,7 @@ static const struct op_spec	spec_session = {
 	"add_client", ask_session, answer_none, QMP_LINE_BYTES, done_session
 };
 
-/* --- life of an operation -------------------------------------------------- */
+/* --- life of an operation ------------------------------------------------ */
 
 int
 op_request(struct msg_op *m)
@@ -268,7 +268,7 @@ ops_run(struct guest *g)
 	}
 }
 
-/* --- answers --------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------- */
 
 const char *
 ops_answer(struct guest *g, const struct qmp_msg *m, const char *line,
@@ -319,7 +319,7 @@ ops_answer(struct guest *g, const struct qmp_msg *m, const char *line,
 	return (NULL);
 }
 
-/* --- deadlines ------------------------------------------------------------- */
+/* --- deadlines ----------------------------------------------------------- */
 
 uint64_t
 ops_next_ms(const struct guest *g)
@@ -377,7 +377,7 @@ ops_clear(struct guest *g)
 	}
 }
 
-/* --- questions ------------------------------------------------------------- */
+/* --- questions ----------------------------------------------------------- */
 
 /* Queues one command; takes args, which is NULL if they could not be made. */
 static const char *
@@ -545,7 +545,7 @@ answer_text(struct guest *g, struct op *op, unsigned int n,
 	return (0);
 }
 
-/* --- ends ------------------------------------------------------------------ */
+/* --- ends ---------------------------------------------------------------- */
 
 static void
 done_reply(struct guest *g, struct op *op)

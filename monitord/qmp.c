@@ -108,7 +108,7 @@ qmp_release(void *p)
 	free(p);
 }
 
-/* --- from bytes to lines ------------------------------------------------ */
+/* --- from bytes to lines ------------------------------------------------- */
 
 int
 qmp_reader_feed(struct qmp_reader *r, const char *data, size_t len,
@@ -215,7 +215,7 @@ qmp_reader_clear(struct qmp_reader *r)
 	r->len = r->size = 0;
 }
 
-/* --- from a line to a message --------------------------------------------- */
+/* --- from a line to a message -------------------------------------------- */
 
 /*
  * Bounds what the parse of this text can cost, in stack and in memory,
@@ -514,7 +514,7 @@ event_offset(const json_t *data, struct msg_guest_event *e, char *text)
 	return (0);
 }
 
-/* --- from values to a command ----------------------------------------------- */
+/* --- from values to a command -------------------------------------------- */
 
 char *
 qmp_command(const char *execute, json_t *args, uint64_t id, size_t *len)
@@ -583,7 +583,7 @@ qmp_dump(const json_t *o, size_t *len)
 	return (line);
 }
 
-/* --- text -------------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 void
 qmp_text(char *dst, size_t size, const char *src)

@@ -30,7 +30,7 @@
 #define QMP_OBJECTS_MAX		32768
 #define QMP_VALUES_MAX		262144
 
-/* --- from bytes to lines ------------------------------------------------ */
+/* --- from bytes to lines ------------------------------------------------- */
 
 struct qmp_reader {
 	char	*buf;		/* the unfinished line */
@@ -58,7 +58,7 @@ int	qmp_reader_feed(struct qmp_reader *, const char *data, size_t len,
 void	qmp_reader_trim(struct qmp_reader *);
 void	qmp_reader_clear(struct qmp_reader *);
 
-/* --- from a line to a message --------------------------------------------- */
+/* --- from a line to a message -------------------------------------------- */
 
 enum qmp_kind {
 	QMP_GREETING,
@@ -97,7 +97,7 @@ int	qmp_event(const struct qmp_msg *, struct msg_guest_event *e,
 /* The state in the answer to query-status; RUN_UNKNOWN for a new word. */
 int	qmp_status(const json_t *, enum msg_runstate *);
 
-/* --- from values to a command ----------------------------------------------- */
+/* --- from values to a command -------------------------------------------- */
 
 /*
  * One line for QEMU, as short as can be: QEMU reads its monitor a byte at a
@@ -114,7 +114,7 @@ char	*qmp_command(const char *execute, json_t *args, uint64_t id,
 char	*qmp_passthrough(const char *json, uint64_t id, size_t *len,
 	    const char **why);
 
-/* --- text -------------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 /*
  * Copies UTF-8 to a field of that size, with a blank for each run of control

@@ -462,10 +462,11 @@ on_guest_event(struct chan *c, void *arg, int fd)
 		on_panic(g);
 		break;
 	case EV_IO_ERROR:
-		if (m->detail)
+		if (m->detail & EV_IO_STOPPED)
 			guest_show(g, LV_PAUSED, LV_PAUSED_IOERROR);
-		event_io_error(g, m->text, m->detail ? LV_IO_ERROR_PAUSE :
-		    LV_IO_ERROR_REPORT);
+		event_io_error(g, m->text, m->detail & EV_IO_STOPPED ?
+		    LV_IO_ERROR_PAUSE : m->detail & EV_IO_IGNORED ?
+		    LV_IO_ERROR_NONE : LV_IO_ERROR_REPORT);
 		break;
 	case EV_RTC_CHANGE:
 		event_rtc(g, m->offset);

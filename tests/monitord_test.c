@@ -46,7 +46,7 @@ struct got {
 	uint32_t		 type;
 	uint64_t		 guest;		/* or the viewer */
 	uint64_t		 id;
-	int			 code;		/* why, kind, result, busy, stop */
+	int			 code;		/* why, kind, busy, ... */
 	unsigned int		 detail;	/* or sent, version */
 	enum msg_runstate	 state;
 	uint64_t		 seconds;
@@ -69,7 +69,7 @@ struct monitord {
 
 static struct monitord	 md;
 
-/* --- the two channels ------------------------------------------------------ */
+/* --- the two channels ---------------------------------------------------- */
 
 static struct got *
 got_new(uint32_t type, uint64_t guest, const char *text)
@@ -495,7 +495,7 @@ type_text(uint64_t id, const char *p, size_t len)
 	SAY(md.qemud, MSG_VIEWER_DATA, msg_viewer_data, &m, -1);
 }
 
-/* --- a QEMU --------------------------------------------------------------- */
+/* --- a QEMU -------------------------------------------------------------- */
 
 static void
 put(int fd, const char *p, size_t len)
@@ -550,6 +550,26 @@ command_fd(int fd, char *line, size_t size)
 	} while (line[n++] != '\n');
 	line[n - 1] = '\0';
 	return (came);
+}
+
+static void
+send_fd(int fd, const char *s, int other)
+{
+	union {
+		struct cmsghdr	 hdr;
+		char		 buf[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec	 iov = { (char *)(uintptr_t)s, strlen(s) };
+	struct msghdr	 msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			    .msg_control = control.buf,
+			    .msg_controllen = sizeof(control.buf) };
+	struct cmsghdr	*cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &other, sizeof(int));
+	ATF_REQUIRE_EQ((ssize_t)strlen(s), sendmsg(fd, &msg, MSG_NOSIGNAL));
 }
 
 /* The next command must be this one, with any id; which is returned. */
@@ -728,7 +748,16 @@ give_pty(uint64_t guest, unsigned int number, int fd)
 	SAY(md.qemud, MSG_GUEST_PTY, msg_guest_pty, &m, fd);
 }
 
-/* --- setup ----------------------------------------------------------------- */
+static void
+pattern(char *p, size_t len, size_t from)
+{
+	size_t	i;
+
+	for (i = 0; i < len; i++)
+		p[i] = (char)((from + i) * 31 + (from + i) / 251);
+}
+
+/* --- setup --------------------------------------------------------------- */
 
 static void
 status_of(const char *key, char *val, size_t size)
@@ -845,7 +874,7 @@ ATF_TC_BODY(as_a_system_service, tc)
 	monitord_stop();
 }
 
-/* --- operations ------------------------------------------------------------ */
+/* --- operations ---------------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(operations);
 ATF_TC_BODY(operations, tc)
@@ -1077,6 +1106,16 @@ ATF_TC_BODY(deadlines, tc)
 	expect_done(1, 4, OP_TIMEOUT, "");
 	expect_code(MSG_GUEST_EVENT, 1, EV_STALLED, "");
 	answer(q, "%s\", \"id\": %llu}\r\n", late, id);
+	expect_code(MSG_GUEST_EVENT, 1, EV_STALLED, "");
+	check_alive(1, q);
+
+	/* or all of it comes late */
+	op(1, 5, OP_HMP, "x", 50);
+	id = command(q, "{\"execute\":\"human-monitor-command\",\"arguments\":"
+	    "{\"command-line\":\"x\"}");
+	expect_done(1, 5, OP_TIMEOUT, "");
+	expect_code(MSG_GUEST_EVENT, 1, EV_STALLED, "");
+	answer(q, "{\"return\": \"%s\", \"id\": %llu}\r\n", late, id);
 	free(late);
 	expect_code(MSG_GUEST_EVENT, 1, EV_STALLED, "");
 	check_alive(1, q);
@@ -1087,7 +1126,7 @@ ATF_TC_BODY(deadlines, tc)
 	monitord_stop();
 }
 
-/* --- guests that misbehave ------------------------------------------------- */
+/* --- guests that misbehave ----------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(no_greeting);
 ATF_TC_BODY(no_greeting, tc)
@@ -1104,8 +1143,8 @@ ATF_TC_BODY(no_greeting, tc)
 	check_closed(q);
 
 	/* greets, and no more */
-	start(3);
 	answer(q2, "%s", GREETING);
+	start(3);
 	expect_code(MSG_GUEST_GONE, 3, GONE_TIMEOUT, "did not answer");
 	check_closed(q2);
 	check_alive(2, other);
@@ -1180,6 +1219,35 @@ ATF_TC_BODY(garbage, tc)
 	}
 	detach(2);
 	check_closed(other);
+	monitord_stop();
+}
+
+/*
+ * It answers what it has not read yet, again and again: the questions would
+ * pile up.
+ */
+ATF_TC_WITHOUT_HEAD(answers_unread_questions);
+ATF_TC_BODY(answers_unread_questions, tc)
+{
+	char	*text;
+	int	 q, small = 1;
+
+	monitord_start();
+	q = attach(1, LONG_MS);
+	setsockopt(q, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	start(1);
+	negotiate(1, q);
+	/* six bytes for each, and more than a socket holds */
+	ATF_REQUIRE((text = malloc(49001)) != NULL);
+	memset(text, 1, 49000);
+	text[49000] = '\0';
+	op(1, 1, OP_HMP, text, LONG_MS);
+	free(text);
+	barrier();
+	answer(q, "{\"return\": \"\", \"id\": 3}\n");
+	expect_done(1, 1, OP_GONE, "");
+	expect_code(MSG_GUEST_GONE, 1, GONE_PROTOCOL, "has not read");
+	check_closed(q);
 	monitord_stop();
 }
 
@@ -1343,7 +1411,7 @@ ATF_TC_BODY(detached, tc)
 	monitord_stop();
 }
 
-/* --- events ---------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(events);
 ATF_TC_BODY(events, tc)
@@ -1436,16 +1504,7 @@ ATF_TC_BODY(event_flood, tc)
 	monitord_stop();
 }
 
-/* --- consoles -------------------------------------------------------------- */
-
-static void
-pattern(char *p, size_t len, size_t from)
-{
-	size_t	i;
-
-	for (i = 0; i < len; i++)
-		p[i] = (char)((from + i) * 31 + (from + i) / 251);
-}
+/* --- consoles ------------------------------------------------------------ */
 
 ATF_TC_WITHOUT_HEAD(viewers);
 ATF_TC_BODY(viewers, tc)
@@ -1716,7 +1775,7 @@ ATF_TC_BODY(pty_blocks, tc)
 	monitord_stop();
 }
 
-/* --- VNC ------------------------------------------------------------------- */
+/* --- VNC ----------------------------------------------------------------- */
 
 static int
 vnc_listener(uint64_t guest, struct sockaddr_in *sin)
@@ -1831,13 +1890,14 @@ ATF_TC_BODY(vnc_clients, tc)
 	monitord_stop();
 }
 
-/* --- descriptors, qemud ---------------------------------------------------- */
+/* --- descriptors, qemud -------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(wrong_descriptors);
 ATF_TC_BODY(wrong_descriptors, tc)
 {
 	struct msg_guest_console	m = { .guest = 2, .console = 0 };
 	struct msg_guest_vnc		v = { .guest = 2 };
+	char				c;
 	int				q, fds[2], fd;
 
 	monitord_start();
@@ -1859,7 +1919,15 @@ ATF_TC_BODY(wrong_descriptors, tc)
 	SAY(md.qemud, MSG_GUEST_VNC, msg_guest_vnc, &v, fds[1]);
 	close(fds[0]);
 	check_alive(2, q);
+
 	/* a descriptor that QEMU sends is not kept */
+	ATF_REQUIRE_EQ(0, pipe(fds));
+	send_fd(q, "{\"event\": \"WAKEUP\", \"timestamp\": {\"seconds\": 1, "
+	    "\"microseconds\": 1}}\n", fds[1]);
+	close(fds[1]);
+	expect_code(MSG_GUEST_EVENT, 2, EV_WAKEUP, "");
+	ATF_CHECK_EQ(0, read(fds[0], &c, 1));
+	check_alive(2, q);
 	detach(2);
 	check_closed(q);
 	monitord_stop();
@@ -1979,6 +2047,104 @@ ATF_TC_BODY(qemud_replaced, tc)
 	monitord_stop();
 }
 
+/* There is an end to the number of guests; the others stay. */
+ATF_TC_WITHOUT_HEAD(too_many_guests);
+ATF_TC_BODY(too_many_guests, tc)
+{
+	uint64_t	i;
+	int		q;
+
+	monitord_start();
+	q = guest_up(1);
+	for (i = 2; i < GUESTS_MAX + 2; i++) {
+		close(attach(i, LONG_MS));
+		if (i % 256 == 0)
+			barrier();
+		if (!TAILQ_EMPTY(&md.got))
+			break;
+	}
+	barrier();
+	expect_code(MSG_GUEST_GONE, TAILQ_FIRST(&md.got)->guest, GONE_CLOSED,
+	    "too many guests");
+	while (!TAILQ_EMPTY(&md.got))
+		got_free(next_got());
+	check_alive(1, q);
+	detach(2);
+	close(q);
+	expect_code(MSG_GUEST_GONE, 1, GONE_CLOSED, "");
+	q = guest_up(1000000);
+	check_alive(1000000, q);
+	detach(1000000);
+	check_closed(q);
+	monitord_stop();
+}
+
+/*
+ * A qemud that does not read for a while misses no output of a console, no
+ * answer, and the last event of each kind.
+ */
+ATF_TC_WITHOUT_HEAD(qemud_is_slow);
+ATF_TC_BODY(qemud_is_slow, tc)
+{
+	const unsigned int	 rounds = 300;
+	static char		 out[300 * 100];
+	size_t			 seen[CONSOLE_WATCHERS_MAX + 1] = { 0 };
+	struct got		*g;
+	unsigned int		 i, v, done = 0, left;
+	int			 q, c, other, last = 0;
+
+	monitord_start();
+	q = guest_up(1);
+	other = guest_up(2);
+	c = console(1, 0);
+	for (v = 0; v <= CONSOLE_WATCHERS_MAX; v++)
+		viewer(v, 1, 0, 0, v > 0);
+	viewer(v, 1, 0, 0, 1);
+	expect_code(MSG_VIEWER_CLOSED, v, 0, "too many viewers");
+	pattern(out, sizeof(out), 0);
+	for (i = 0; i < rounds; i++) {
+		put(c, out + 100 * i, 100);
+		answer(q, "{\"event\": \"%s\", " STAMP "}\r\n",
+		    i % 2 ? "STOP" : "RESUME", i + 1);
+		/* says that monitord goes on, without reading from it */
+		op(2, i, OP_STOP, "", LONG_MS);
+		return_empty(other, "{\"execute\":\"stop\"");
+	}
+	left = (CONSOLE_WATCHERS_MAX + 1) * sizeof(out);
+	while (left > 0 || done < rounds || last < (int)rounds) {
+		g = next_got();
+		switch (g->type) {
+		case MSG_VIEWER_DATA:
+			v = (unsigned int)g->guest;
+			ATF_REQUIRE(v <= CONSOLE_WATCHERS_MAX &&
+			    seen[v] + g->len <= sizeof(out) &&
+			    memcmp(out + seen[v], g->body, g->len) == 0);
+			seen[v] += g->len;
+			left -= g->len;
+			break;
+		case MSG_OP_DONE:
+			ATF_CHECK(g->id == done && g->code == OP_OK);
+			done++;
+			break;
+		case MSG_GUEST_EVENT:
+			ATF_CHECK((int)g->seconds > last);
+			last = (int)g->seconds;
+			break;
+		default:
+			atf_tc_fail("%s", msg_type_name(g->type));
+		}
+		got_free(g);
+	}
+	detach(1);
+	for (v = 0; v <= CONSOLE_WATCHERS_MAX; v++)
+		expect_code(MSG_VIEWER_CLOSED, v, 0, "");
+	detach(2);
+	check_closed(q);
+	check_closed(c);
+	check_closed(other);
+	monitord_stop();
+}
+
 /* What qemud must never say ends its channel, and nothing else. */
 ATF_TC_WITHOUT_HEAD(qemud_breaks_rules);
 ATF_TC_BODY(qemud_breaks_rules, tc)
@@ -2022,7 +2188,7 @@ ATF_TC_BODY(qemud_breaks_rules, tc)
 	monitord_stop();
 }
 
-/* --- parts of it ----------------------------------------------------------- */
+/* --- parts of it --------------------------------------------------------- */
 
 ATF_TC_WITHOUT_HEAD(states);
 ATF_TC_BODY(states, tc)
@@ -2081,7 +2247,7 @@ ATF_TC_BODY(descriptor_kinds, tc)
 	ATF_CHECK(!fd_is_stream(-1) && !fd_is_listener(-1) && !fd_is_pty(-1));
 }
 
-/* --- the real thing -------------------------------------------------------- */
+/* --- the real thing ------------------------------------------------------ */
 
 static pid_t
 real_qemu(int mon, int serial)
@@ -2223,6 +2389,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, deadlines);
 	ATF_TP_ADD_TC(tp, no_greeting);
 	ATF_TP_ADD_TC(tp, garbage);
+	ATF_TP_ADD_TC(tp, answers_unread_questions);
 	ATF_TP_ADD_TC(tp, bombs);
 	ATF_TP_ADD_TC(tp, closes_half_way);
 	ATF_TP_ADD_TC(tp, detached);
@@ -2238,6 +2405,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, wrong_descriptors);
 	ATF_TP_ADD_TC(tp, nothing_is_left);
 	ATF_TP_ADD_TC(tp, qemud_replaced);
+	ATF_TP_ADD_TC(tp, too_many_guests);
+	ATF_TP_ADD_TC(tp, qemud_is_slow);
 	ATF_TP_ADD_TC(tp, qemud_breaks_rules);
 	ATF_TP_ADD_TC(tp, states);
 	ATF_TP_ADD_TC(tp, rates);
