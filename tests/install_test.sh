@@ -138,6 +138,39 @@ runs_cleanup() {
 	[ -z "$pid" ] || kill "$pid" 2>/dev/null || :
 }
 
+atf_test_case library
+library_head() {
+	atf_set descr "A program is built with libqemud as pkg-config says"
+}
+library_body() {
+	[ -z "${SANITIZED:-}" ] ||
+	    atf_skip "a build with sanitizers is not for use"
+	dest=$PWD/dest
+	put >out || atf_fail "etc/install failed"
+	cat >program.c <<-\EOF
+		#include <qemud.h>
+		#include <stdio.h>
+
+		int
+		main(void)
+		{
+			puts(qemud_state_text(QEMUD_RUNNING));
+			return (0);
+		}
+	EOF
+	export PKG_CONFIG_SYSROOT_DIR="$dest"
+	export PKG_CONFIG_LIBDIR="$dest/usr/local/lib/pkgconfig"
+	atf_check cc -std=c99 -pedantic -Wall -Wextra -Werror -o program \
+	    program.c $(pkg-config --cflags --libs libqemud)
+	atf_check -o inline:"running\n" \
+	    env LD_LIBRARY_PATH="$dest/usr/local/lib" ./program
+
+	# Its own names, and no others that could meet the program's.
+	nm -D --defined-only "$dest/usr/local/lib/libqemud.so" >symbols
+	atf_check -o ignore grep ' qemud_open' symbols
+	atf_check -s exit:1 grep -v -e ' qemud_' -e ' QEMUD_' symbols
+}
+
 # machine NAME ...: commands that only write down how they were called.
 machine() {
 	mkdir bin
@@ -222,6 +255,7 @@ atf_init_test_cases() {
 	atf_add_test_case paths
 	atf_add_test_case configuration
 	atf_add_test_case runs
+	atf_add_test_case library
 	atf_add_test_case systemd
 	atf_add_test_case system_users
 	atf_add_test_case system_users_without_systemd
