@@ -43,7 +43,7 @@ struct op {
 	char			*text;
 	size_t			 textlen;
 	int			 fd;		/* a VNC client, -1 */
-	uint64_t		 first;		/* number of its first command */
+	uint64_t		 first;		/* id of its first command */
 	unsigned int		 commands;
 	unsigned int		 answered;
 	int			 overdue;	/* answered without QEMU */
@@ -61,6 +61,8 @@ static void	 op_free(struct op *);
 static void	 op_queue(struct guest *, struct op *);
 static void	 op_done(struct guest *, struct op *);
 static void	 op_refuse(struct op *, enum msg_op_result, const char *);
+static int	 op_answer(struct guest *, struct op *,
+		    const struct qmp_msg *, const char *, size_t);
 static const char *
 		 op_command(struct guest *, struct op *, const char *,
 		    json_t *);
@@ -115,7 +117,9 @@ static const struct op_spec	specs[] = {
 	[OP_QMP] = { "a client's command", ask_qmp, NULL,
 	    QMP_ANSWER_BYTES, done_reply },
 	[OP_SHUTDOWN_ACTION] = { "set-action", ask_shutdown_action,
-	    answer_none, QMP_LINE_BYTES, done_reply }
+	    answer_none, QMP_LINE_BYTES, done_reply },
+	[OP_SETUP] = { "a command of the start", ask_qmp, answer_none,
+	    QMP_LINE_BYTES, done_reply }
 };
 #define NSPECS	(sizeof(specs) / sizeof(specs[0]))
 
@@ -275,33 +279,19 @@ ops_answer(struct guest *g, const struct qmp_msg *m, const char *line,
     size_t len)
 {
 	struct op	*op = g->op;
-	unsigned int	 n;
 
 	if (op == NULL)
 		return ("an answer that nothing asked for");
-	n = op->answered;
-	if (m != NULL) {
-		/*
-		 * QEMU does not name a command whose JSON it could not
-		 * read: it has its own ideas of what a client may write.
-		 */
-		if (m->has_id ? m->id != op->first + n :
-		    m->kind != QMP_ERROR || op->spec->answer != NULL)
-			return ("an answer to another command");
-		if (op->overdue)
-			;
-		else if (op->spec->answer == NULL) {
-			if ((op->body = malloc(len)) != NULL)
-				op->bodylen = qmp_compact(op->body, line, len);
-			else
-				op_refuse(op, OP_REFUSED, "out of memory");
-		} else if (m->kind == QMP_ERROR) {
-			if (op->result == OP_OK)
-				op_refuse(op, OP_REFUSED, m->text);
-		} else if (op->spec->answer(g, op, n, m->data) == -1)
-			return ("an answer of another form than the "
-			    "command's");
-	}
+	/*
+	 * QEMU does not name a command whose JSON it could not read: it has
+	 * its own ideas of what a client may write.
+	 */
+	if (m != NULL && (m->has_id ? m->id != op->first + op->answered :
+	    m->kind != QMP_ERROR || op->spec->answer != NULL))
+		return ("an answer to another command");
+	if (m != NULL && !op->overdue &&
+	    op_answer(g, op, m, line, len) == -1)
+		return ("an answer of another form than the command's");
 	if (++op->answered < op->commands)
 		return (NULL);
 	if (!TAILQ_EMPTY(&g->out))
@@ -317,6 +307,25 @@ ops_answer(struct guest *g, const struct qmp_msg *m, const char *line,
 		guest_deadline(g);
 	}
 	return (NULL);
+}
+
+/* The answer to the next of its commands, which it is. */
+static int
+op_answer(struct guest *g, struct op *op, const struct qmp_msg *m,
+    const char *line, size_t len)
+{
+	if (op->spec->answer == NULL) {
+		if ((op->body = malloc(len)) != NULL)
+			op->bodylen = qmp_compact(op->body, line, len);
+		else
+			op_refuse(op, OP_REFUSED, "out of memory");
+		return (0);
+	}
+	if (m->kind == QMP_RETURN)
+		return (op->spec->answer(g, op, op->answered, m->data));
+	if (op->result == OP_OK)
+		op_refuse(op, OP_REFUSED, m->text);
+	return (0);
 }
 
 /* --- deadlines ----------------------------------------------------------- */
@@ -588,8 +597,7 @@ done_negotiate(struct guest *g, struct op *op)
 	if (op->result == OP_GONE)
 		return;
 	if (op->result != OP_OK) {
-		guest_lost(g, GONE_PROTOCOL, "QEMU refuses to talk: %s",
-		    op->why);
+		guest_lost(g, GONE_PROTOCOL, "QEMU refuses to negotiate");
 		return;
 	}
 	if (env.qemud != NULL) {
@@ -607,7 +615,7 @@ done_session(struct guest *g, struct op *op)
 {
 	g->sessions--;
 	if (op->result == OP_REFUSED)
-		log_info("guest %s: no VNC session: %s", g->name, op->why);
+		log_info("guest %s: QEMU refuses a VNC client", g->name);
 	if (g->state != GST_GONE)
 		listeners_accept(g);
 }

@@ -6,7 +6,8 @@
 /*
  * qemud: knows all guests and decides what happens to them.
  *
- * Trusted with: the folders of definitions and state.  Parses: domain XML.
+ * Trusted with: the folders of definitions and state.  Parses: domain XML,
+ * headers of qcow2 images.
  * May ask the parent to open an image that a guest's XML names, to run a
  * launcher, and to end a guest.  What a client may do follows from the
  * channel that its call came over: there is one table for each kind of netd
@@ -21,6 +22,7 @@
  *	launcher.c	launchers that register	monitor.c  towards monitord
  *	event.c		events for clients	console.c  console streams
  *	store.c status.c  what is on disk	host.c	the machine
+ *	chain.c image.c	backing files of images
  */
 
 #include <errno.h>

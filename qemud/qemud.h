@@ -287,6 +287,13 @@ void	 start_failed(struct guest *, const struct rpc_error *);
 int	 start_fail_with(struct guest *, const struct rpc_error *);
 void	 start_finish(struct guest *);
 
+/*
+ * chain.c: looks at the lowest layer of each disk, which is open in fds, and
+ * adds those that they name to g->live.  How many were added, or -1 and err.
+ */
+int	 chain_extend(struct guest *, const struct domain_fds *fds,
+	    struct rpc_error *err);
+
 /* Ends a guest; call (may be NULL) is answered when it has ended. */
 void	 guest_kill(struct guest *, struct call *, unsigned int grace_ms);
 void	 stop_killed(const struct msg_killed *);

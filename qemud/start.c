@@ -7,10 +7,11 @@
  * From off to running:
  *
  *	the parent opens the images and runs the launcher, both at once;
+ *	an image may lie on another one, which is opened, too (chain.c);
  *	the launcher gets its plan: the XML, the images;
  *	it starts QEMU and registers (launcher.c);
  *	monitord greets QEMU (monitor.c), which has not run an instruction;
- *	the VNC password is set, then the virtual CPUs may go.
+ *	passwords, links, ... are set, then the virtual CPUs may go.
  *
  * At each step something may fail, or somebody may destroy the guest; then
  * start_failed ends what there is and says why.
@@ -31,6 +32,8 @@ struct start {
 	unsigned int		 id;		/* of requests to the parent */
 	struct domain_fds	 fds;
 	size_t			 waiting;	/* answers still to come */
+	size_t			 opening;	/* those of them about files */
+	size_t			 setups;	/* QMP commands not answered */
 	struct chan		*plan;		/* to the launcher */
 	int			 planned;	/* all was sent */
 	struct rpc_error	 err;		/* why it has failed */
@@ -41,11 +44,13 @@ struct start {
 static int	 start_prepare(struct guest *, struct rpc_error *);
 static int	 start_emulator(const struct domain *, struct rpc_error *);
 static int	 start_request(struct start *, struct rpc_error *);
+static int	 start_open(struct start *, struct rpc_error *);
+static int	 start_chains(struct start *);
 static struct start *
 		 start_find(unsigned int);
 static void	 start_release(struct start *);
 static void	 start_plan(struct start *);
-static void	 start_password(struct guest *, const struct msg_op_done *,
+static void	 start_setup(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
 static void	 start_cont(struct guest *);
 static void	 start_went(struct guest *, const struct msg_op_done *,
@@ -132,31 +137,19 @@ start_emulator(const struct domain *d, struct rpc_error *err)
 	    "(\"emulators\" in qemud.conf)", d->emulator));
 }
 
-/* Asks the parent for everything at once; its answers come in order. */
+/*
+ * Asks the parent for everything at once; its answers come in the order of
+ * the requests.
+ */
 static int
 start_request(struct start *s, struct rpc_error *err)
 {
 	struct guest		*g = s->guest;
-	struct msg_open		 open = { 0 };
-	struct msg_launch	 launch = { 0 };
-	size_t			 i;
+	struct msg_launch	 m = { 0 };
 	int			 fds[2];
 
-	if (domain_fds_plan(g->live, &s->fds) == -1)
-		fatal(NULL);
-	open.id = launch.id = s->id;
-	for (i = 0; i < s->fds.n; i++) {
-		s->fds.v[i].fd = -1;
-		if (s->fds.v[i].path == NULL)
-			continue;
-		open.path = s->fds.v[i].path;
-		open.mode = s->fds.v[i].mode == DOMAIN_FD_RW ? OPEN_RW :
-		    OPEN_RO;
-		if (CHAN_SEND(env.proc.parent, MSG_OPEN, msg_open, &open,
-		    -1) == -1)
-			goto fail;
-		s->waiting++;
-	}
+	if (start_open(s, err) == -1)
+		return (-1);
 	if (proc_socketpair(fds) == -1)
 		goto fail;
 	s->plan = chan_new(env.proc.base, fds[0], guest_name(g),
@@ -165,9 +158,10 @@ start_request(struct start *s, struct rpc_error *err)
 		close(fds[1]);
 		goto fail;
 	}
-	launch.name = (char *)(uintptr_t)guest_name(g);
-	launch.uid = g->uid;
-	if (CHAN_SEND(env.proc.parent, MSG_LAUNCH, msg_launch, &launch,
+	m.id = s->id;
+	m.name = (char *)(uintptr_t)guest_name(g);
+	m.uid = g->uid;
+	if (CHAN_SEND(env.proc.parent, MSG_LAUNCH, msg_launch, &m,
 	    fds[1]) == -1)
 		goto fail;
 	s->waiting++;
@@ -176,6 +170,42 @@ start_request(struct start *s, struct rpc_error *err)
  fail:
 	return (rpc_error_sys(err, RPCD_QEMU, "cannot start domain '%s'",
 	    guest_name(g)));
+}
+
+/* The files of the guest that are not open yet. */
+static int
+start_open(struct start *s, struct rpc_error *err)
+{
+	struct domain_fds	 old = s->fds;
+	struct domain_fd	*have, *fd;
+	struct msg_open		 m = { 0 };
+	size_t			 i;
+
+	if (domain_fds_plan(s->guest->live, &s->fds) == -1)
+		fatal(NULL);
+	m.id = s->id;
+	for (i = 0; i < s->fds.n; i++) {
+		fd = &s->fds.v[i];
+		fd->fd = -1;
+		if (fd->path == NULL)
+			continue;
+		if ((have = domain_fds_find(&old, fd->key)) != NULL) {
+			fd->fd = have->fd;
+			continue;
+		}
+		m.path = fd->path;
+		m.mode = fd->mode == DOMAIN_FD_RW ? OPEN_RW : OPEN_RO;
+		if (CHAN_SEND(env.proc.parent, MSG_OPEN, msg_open, &m,
+		    -1) == -1) {
+			domain_fds_clear(&old);
+			return (rpc_error_sys(err, RPCD_QEMU,
+			    "cannot open %s", fd->path));
+		}
+		s->waiting++;
+		s->opening++;
+	}
+	domain_fds_clear(&old);
+	return (0);
 }
 
 static struct start *
@@ -234,7 +264,25 @@ start_opened(const struct msg_opened *m, int fd)
 	}
 	s->fds.v[i].fd = fd;
 	s->waiting--;
+	if (--s->opening == 0 && start_chains(s) == -1)
+		return;
 	start_plan(s);
+}
+
+/* All that is known of is open: what lies below it?  -1: it has failed. */
+static int
+start_chains(struct start *s)
+{
+	struct rpc_error	 err;
+	int			 added;
+
+	rpc_error_clear(&err);
+	added = chain_extend(s->guest, &s->fds, &err);
+	if (added == -1 || (added > 0 && start_open(s, &err) == -1)) {
+		start_failed(s->guest, &err);
+		return (-1);
+	}
+	return (0);
 }
 
 void
@@ -314,33 +362,35 @@ plan_closed(struct chan *c)
 void
 start_ready(struct guest *g)
 {
-	struct graphics	*v;
+	struct domain_argv	 lines;
+	size_t			 i;
 
-	DEVICE_FOREACH(v, g->live, DEVICE_GRAPHICS)
-		if (v->type == GRAPHICS_VNC && v->passwd != NULL) {
-			monitor_op(g, OP_VNC_PASSWORD, v->passwd,
-			    start_password, NULL);
-			return;
-		}
-	start_cont(g);
+	if (domain_setup(g->live, &lines) == -1)
+		fatal(NULL);
+	g->start->setups = lines.n;
+	for (i = 0; i < lines.n; i++)
+		monitor_op(g, OP_SETUP, lines.v[i], start_setup, NULL);
+	domain_argv_clear(&lines);
+	if (i == 0)
+		start_cont(g);
 }
 
 static void
-start_password(struct guest *g, const struct msg_op_done *m, const char *body,
+start_setup(struct guest *g, const struct msg_op_done *m, const char *body,
     size_t len, void *arg)
 {
 	struct rpc_error	 err;
 
-	if (g->state != GST_STARTING)
+	if (g == NULL || g->state != GST_STARTING)
 		return;
 	if (m->result != OP_OK) {
 		rpc_error_clear(&err);
 		rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
-		    "QEMU does not take the VNC password: %s", m->text);
+		    "QEMU does not take what domain '%s' needs: %s",
+		    guest_name(g), m->text);
 		start_failed(g, &err);
-		return;
-	}
-	start_cont(g);
+	} else if (--g->start->setups == 0)
+		start_cont(g);
 }
 
 static void
@@ -358,7 +408,7 @@ start_went(struct guest *g, const struct msg_op_done *m, const char *body,
 {
 	struct rpc_error	 err;
 
-	if (g->state != GST_STARTING)
+	if (g == NULL || g->state != GST_STARTING)
 		return;
 	if (m->result != OP_OK) {
 		rpc_error_clear(&err);
@@ -378,15 +428,17 @@ start_running(struct guest *g)
 	evtimer_del(g->timer);
 	guest_step(g, GEV_READY);
 	g->updated = 0;
-	event_lifecycle(g, LV_EVENT_STARTED, LV_EVENT_STARTED_BOOTED);
+	/* in the order that clients know */
 	if (paused) {
 		guest_show(g, LV_PAUSED, LV_PAUSED_USER);
+		event_lifecycle(g, LV_EVENT_STARTED, LV_EVENT_STARTED_BOOTED);
 		event_lifecycle(g, LV_EVENT_SUSPENDED,
 		    LV_EVENT_SUSPENDED_PAUSED);
 	} else {
 		guest_show(g, LV_RUNNING, LV_RUNNING_BOOTED);
 		event_lifecycle(g, LV_EVENT_RESUMED,
 		    LV_EVENT_RESUMED_UNPAUSED);
+		event_lifecycle(g, LV_EVENT_STARTED, LV_EVENT_STARTED_BOOTED);
 	}
 	log_info("guest %s: started", guest_name(g));
 	start_finish(g);

@@ -137,6 +137,8 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 		g->registering = NULL;
 	}
 	status_remove(g);
+	if (ran && g->destroyed && g->shown != LV_SHUTDOWN)
+		event_lifecycle(g, LV_EVENT_SHUTDOWN, LV_EVENT_SHUTDOWN_HOST);
 	guest_show(g, LV_SHUTOFF, reason);
 	if (ran)
 		event_lifecycle(g, LV_EVENT_STOPPED, detail);

@@ -20,3 +20,6 @@ SRC_hostile_netd_test :=	tests/qemud_peer.c
 USES_hostile_netd_test := rpc imsg
 SRC_client_test :=	tests/client_peer.c
 USES_client_test :=	client rpc
+
+SRC_image_test :=	qemud/image.c
+USES_image_test :=	imsg
