@@ -150,6 +150,9 @@ struct status_list {
 	u_int		n;
 };
 
+static rp_param	*add(struct status_list *, const char *, va_list)
+		    __attribute__((format(printf, 2, 0)));
+
 static rp_param *
 add(struct status_list *l, const char *fmt, va_list ap)
 {
