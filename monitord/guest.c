@@ -43,12 +43,12 @@ RB_HEAD(guests, guest);
 
 /* What each input leads to; NO is one that cannot be in that state. */
 static const enum guest_state	next[GST_NSTATES][GIN_NINPUTS] = {
-	/*		      START	    GREETING	     NEGOTIATED  LOST */
-	[GST_ATTACHED] =    { GST_GREETING, NO,		     NO,	 GST_GONE },
-	[GST_GREETING] =    { NO,	    GST_NEGOTIATING, NO,	 GST_GONE },
-	[GST_NEGOTIATING] = { NO,	    NO,		     GST_READY,	 GST_GONE },
-	[GST_READY] =	    { NO,	    NO,		     NO,	 GST_GONE },
-	[GST_GONE] =	    { NO,	    NO,		     NO,	 NO },
+	/* by input:	    START, GREETING, NEGOTIATED, LOST */
+	[GST_ATTACHED] =    { GST_GREETING, NO, NO, GST_GONE },
+	[GST_GREETING] =    { NO, GST_NEGOTIATING, NO, GST_GONE },
+	[GST_NEGOTIATING] = { NO, NO, GST_READY, GST_GONE },
+	[GST_READY] =	    { NO, NO, NO, GST_GONE },
+	[GST_GONE] =	    { NO, NO, NO, NO },
 };
 
 static const char *const	names[GST_NSTATES] = {
@@ -559,6 +559,7 @@ guest_unwrite(struct guest *g)
 {
 	struct command	*c;
 
+	/* clang's analyzer thinks that the removed one is still the first */
 	while ((c = TAILQ_FIRST(&g->out)) != NULL)
 		command_free(g, c);
 }

@@ -33,7 +33,7 @@
 #define VNC_TIMEOUT_MS		5000
 #define READ_BYTES		16384	/* of one guest, before others' turn */
 #define TICK_MS			50	/* while something is held back */
-#define FDS_SPARE		64	/* descriptors that no guest may use up */
+#define FDS_SPARE		64	/* descriptors that guests must leave */
 
 struct guest;
 struct console;

@@ -76,7 +76,7 @@ struct qmp_msg {
 	uint64_t	 id;
 	uint64_t	 seconds;	/* of an event */
 	unsigned int	 micros;
-	unsigned int	 version;	/* of the greeting: as msg_guest_ready */
+	unsigned int	 version;	/* as in msg_guest_ready */
 };
 
 /*

@@ -1147,6 +1147,17 @@ ATF_TC_BODY(no_greeting, tc)
 	start(3);
 	expect_code(MSG_GUEST_GONE, 3, GONE_TIMEOUT, "did not answer");
 	check_closed(q2);
+
+	/* greets, and refuses */
+	q = attach(4, LONG_MS);
+	start(4);
+	answer(q, "%s", GREETING);
+	answer(q, "{\"error\": {\"desc\": \"no\"}, \"id\": %llu}\r\n",
+	    command(q, "{\"execute\":\"qmp_capabilities\""));
+	answer(q, "{\"error\": {\"desc\": \"no\"}, \"id\": %llu}\r\n",
+	    command(q, "{\"execute\":\"query-status\""));
+	expect_code(MSG_GUEST_GONE, 4, GONE_PROTOCOL, "refuses");
+	check_closed(q);
 	check_alive(2, other);
 	detach(2);
 	check_closed(other);
