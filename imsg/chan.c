@@ -31,6 +31,7 @@ struct chan {
 	int				 offence;
 	int				 mute;	/* nobody reads what we say */
 	int				 full;
+	unsigned int			 fds;	/* queued, at most */
 	int				 held;
 };
 
@@ -144,7 +145,9 @@ chan_send(struct chan *c, uint32_t type, xdrproc_t encode, const void *msg,
 		log_warn("%s: %s", c->name, msg_type_name(type));
 		goto end;
 	}
-	if (queued + 1 > CHAN_QUEUE_HIGH)
+	if (fd != -1)
+		c->fds++;
+	if (queued + 1 > CHAN_QUEUE_HIGH || c->fds > CHAN_FDS_HIGH)
 		c->full = 1;
 	log_trace("-> %s: %s, %zu bytes%s", c->name, msg_type_name(type), len,
 	    fd == -1 ? "" : ", descriptor");
@@ -154,6 +157,7 @@ chan_send(struct chan *c, uint32_t type, xdrproc_t encode, const void *msg,
 	return (0);
 
  end:
+	c->offence = 1;
 	chan_end(c);
  fail:
 	if (fd != -1)
@@ -355,6 +359,7 @@ static void
 chan_writable(int fd, short what, void *arg)
 {
 	struct chan	*c = arg;
+	uint32_t	 left;
 
 	if (c->dead || c->mute)
 		return;
@@ -363,13 +368,16 @@ chan_writable(int fd, short what, void *arg)
 		c->mute = 1;
 		if (errno != EPIPE && errno != ECONNRESET) {
 			log_warn("%s: cannot write", c->name);
+			c->offence = 1;
 			chan_end(c);
 		}
 		return;
 	}
-	if (imsgbuf_queuelen(&c->ibuf) > 0)
+	if ((left = imsgbuf_queuelen(&c->ibuf)) > 0)
 		event_add(c->wr, NULL);
-	if (c->full && imsgbuf_queuelen(&c->ibuf) < CHAN_QUEUE_LOW) {
+	if (c->fds > left)
+		c->fds = left;
+	if (c->full && left < CHAN_QUEUE_LOW && c->fds < CHAN_FDS_LOW) {
 		c->full = 0;
 		if (c->drained != NULL)
 			c->drained(c);

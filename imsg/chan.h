@@ -26,6 +26,8 @@
 #define CHAN_DECODED_MAX	512	/* bytes of a decoded structure */
 #define CHAN_QUEUE_HIGH		2048	/* messages queued: stop causing more */
 #define CHAN_QUEUE_LOW		512	/* ... go on */
+#define CHAN_FDS_HIGH		64	/* the same for those that bring a */
+#define CHAN_FDS_LOW		16	/* descriptor: they are few, and large */
 #define CHAN_QUEUE_MAX		65536	/* the other side is stuck: end it */
 #define CHAN_READ_BURST		64	/* messages handled before others' turn */
 
@@ -95,7 +97,10 @@ void		 chan_set_handlers(struct chan *, const struct msg_handler *);
 void		 chan_set_drained(struct chan *, void (*fn)(struct chan *));
 int		 chan_full(const struct chan *);
 
-/* Did it end because the other side broke the rules? */
+/*
+ * Did it end because the other side broke the rules, or reads nothing?  Then
+ * it will not end by itself.
+ */
 int		 chan_offended(const struct chan *);
 
 void		*chan_owner(const struct chan *);
