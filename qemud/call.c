@@ -66,8 +66,16 @@ call_new(struct client *client, const struct msg_call *m, int fd)
 			close(fd);
 		return (-1);
 	}
-	if (fd != -1 && (len != 0 ||
-	    body_map(fd, FRAME_MAX, &body, &len) == -1))
+	if (client->nfds > 0 && !(proc->flags & PROC_FDS)) {
+		if (fd != -1)
+			close(fd);
+		return (-1);
+	}
+	if (fd != -1 && len != 0) {
+		close(fd);
+		return (-1);
+	}
+	if (fd != -1 && body_map(fd, FRAME_MAX, &body, &len) == -1)
 		return (-1);
 	if ((c = calloc(1, sizeof(*c))) == NULL ||
 	    (c->arg = malloc(proc->argsize)) == NULL)
@@ -83,9 +91,13 @@ call_new(struct client *client, const struct msg_call *m, int fd)
 		return (-1);
 	}
 	c->role = client->role;
+	c->link = env.links[c->role];
 	c->client = client->id;
 	c->proc = proc;
 	c->serial = m->serial;
+	memcpy(c->fds, client->fds, client->nfds * sizeof(c->fds[0]));
+	c->nfds = client->nfds;
+	client->nfds = 0;
 	log_debug("%s client %llu: %s", msg_role_name(client->role),
 	    (unsigned long long)client->id, proc->name);
 	/* what this one connection said of itself when it was opened */
@@ -103,6 +115,9 @@ call_new(struct client *client, const struct msg_call *m, int fd)
 struct client *
 call_client(const struct call *c)
 {
+	/* the number may be that of a client of the next netd by now */
+	if (c->link != env.links[c->role])
+		return (NULL);
 	return (client_find(c->role, c->client));
 }
 
@@ -182,8 +197,15 @@ call_reply(struct call *c, unsigned int status, char *buf, size_t len)
 	m.status = status;
 	if (call_client(c) != NULL && env.netd[c->role] != NULL) {
 		if (len > MSG_INLINE_MAX) {
-			if ((fd = body_seal(buf, len)) == -1)
-				fatal("cannot pass on an answer");
+			if ((fd = body_seal(buf, len)) == -1) {
+				log_warn("%s: cannot pass on the answer",
+				    c->proc->name);
+				free(buf);
+				call_fail(c, RPCE_OPERATION_FAILED, "the "
+				    "daemon is short of memory or "
+				    "descriptors, try again");
+				return;
+			}
 		} else {
 			m.body.body_val = buf;
 			m.body.body_len = len;
@@ -197,8 +219,13 @@ call_reply(struct call *c, unsigned int status, char *buf, size_t len)
 static void
 call_free(struct call *c)
 {
+	unsigned int	 i;
+
 	if (c->guest != NULL)
 		job_done(c);
+	for (i = 0; i < c->nfds; i++)
+		if (c->fds[i] != -1)
+			close(c->fds[i]);
 	rpc_free(c->proc->arg, c->arg);
 	free(c->arg);
 	free(c);

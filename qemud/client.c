@@ -67,6 +67,7 @@ RB_PROTOTYPE(clients, client, entry, client_cmp)
 
 static struct clients	 clients = RB_INITIALIZER(&clients);
 static unsigned int	 nclients[ROLE_COUNT];
+static struct client	*bringing;	/* descriptors, for its next call */
 
 static int
 client_cmp(const struct client *a, const struct client *b)
@@ -116,6 +117,8 @@ on_client_new(struct chan *chan, void *arg, int fd)
 	struct msg_client_new	*m = arg;
 	struct client		*c;
 
+	if (nclients[chan_role(chan)] >= CLIENTS_MAX)
+		return (-1);
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		fatal(NULL);
 	c->role = chan_role(chan);
@@ -160,6 +163,8 @@ client_free(struct client *c)
 	event_unsubscribe_all(c);
 	for (i = 0; i < c->nfds; i++)
 		close(c->fds[i]);
+	if (bringing == c)
+		bringing = NULL;
 	free(c);
 }
 
@@ -184,6 +189,8 @@ on_call(struct chan *chan, void *arg, int fd)
 			close(fd);
 		return (-1);
 	}
+	if (c == bringing)
+		bringing = NULL;
 	if (chan_full(chan))
 		chan_hold(chan, 1);	/* netd_drained goes on */
 	return (call_new(c, m, fd));
@@ -195,11 +202,14 @@ on_call_fd(struct chan *chan, void *arg, int fd)
 	struct msg_call_fd	*m = arg;
 	struct client		*c;
 
+	/* call by call, so that few of them can be open here at a time */
 	c = client_find(chan_role(chan), m->client);
-	if (c == NULL || c->nfds == OWN_DESCRIPTORS_MAX) {
+	if (c == NULL || c->nfds == OWN_DESCRIPTORS_MAX ||
+	    (bringing != NULL && bringing != c)) {
 		close(fd);
 		return (-1);
 	}
+	bringing = c;
 	c->fds[c->nfds++] = fd;
 	return (0);
 }
@@ -245,9 +255,13 @@ client_event(struct client *c, unsigned int prog, int number, const void *body)
 	m.client = c->id;
 	m.prog = prog;
 	m.procedure = number;
-	if (len > MSG_INLINE_MAX)
-		fd = body_seal(buf, len);
-	else {
+	if (len > MSG_INLINE_MAX) {
+		if ((fd = body_seal(buf, len)) == -1) {
+			log_warn("cannot pass on event %d", number);
+			free(buf);
+			return;
+		}
+	} else {
 		m.body.body_val = buf;
 		m.body.body_len = len;
 	}

@@ -302,8 +302,9 @@ static void
 fail_no_event(struct call *c, int event)
 {
 	call_fail(c, RPCE_INVALID_ARG, "cannot subscribe to event %d: there "
-	    "is no such event, or this client has %d subscriptions already",
-	    event, SUBSCRIPTIONS_MAX);
+	    "is no such event, or there are too many subscriptions already: "
+	    "%d of this client, or %d of all", event, SUBSCRIPTIONS_MAX,
+	    SUBSCRIPTIONS_ALL_MAX);
 }
 
 void

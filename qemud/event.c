@@ -32,12 +32,15 @@ static int	 unsubscribe(struct client *, struct subscription *);
 static void	 event_send(const struct happening *);
 static void	 event_client(struct client *, void *);
 
+static unsigned int	 nsubscriptions[ROLE_COUNT];
+
 static struct subscription *
 subscribe(struct client *c, int kind, int event)
 {
 	struct subscription	*s;
 
-	if (c->nsubscriptions >= SUBSCRIPTIONS_MAX)
+	if (c->nsubscriptions >= SUBSCRIPTIONS_MAX ||
+	    nsubscriptions[c->role] >= SUBSCRIPTIONS_ALL_MAX)
 		return (NULL);
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal(NULL);
@@ -46,6 +49,7 @@ subscribe(struct client *c, int kind, int event)
 	s->event = event;
 	TAILQ_INSERT_TAIL(&c->subscriptions, s, entry);
 	c->nsubscriptions++;
+	nsubscriptions[c->role]++;
 	return (s);
 }
 
@@ -56,6 +60,7 @@ unsubscribe(struct client *c, struct subscription *s)
 		return (-1);
 	TAILQ_REMOVE(&c->subscriptions, s, entry);
 	c->nsubscriptions--;
+	nsubscriptions[c->role]--;
 	free(s);
 	return (0);
 }

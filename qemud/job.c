@@ -31,7 +31,8 @@ static void	 job_next(struct guest *);
 static int
 same_client(const struct call *a, const struct call *b)
 {
-	return (a->role == b->role && a->client == b->client);
+	return (a->role == b->role && a->link == b->link &&
+	    a->client == b->client);
 }
 
 static int

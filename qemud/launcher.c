@@ -39,7 +39,7 @@ static struct guest *
 static int	 launcher_proved(const struct guest *, const struct client *);
 static void	 launcher_accept(struct call *, struct client *,
 		    struct guest *);
-static int	 launcher_attach(struct guest *, struct client *,
+static int	 launcher_attach(struct guest *, struct call *,
 		    const own_register *);
 static void	 launcher_vnc(struct guest *, const own_vnc *);
 
@@ -50,9 +50,9 @@ call_launch_register(struct call *c, void *arg)
 	struct client		*client = call_client(c);
 	struct guest		*g;
 
-	if (r->descriptors.descriptors_len != client->nfds) {
+	if (r->descriptors.descriptors_len != c->nfds) {
 		call_fail(c, RPCE_INVALID_ARG, "%u descriptors are described, "
-		    "%u came", r->descriptors.descriptors_len, client->nfds);
+		    "%u came", r->descriptors.descriptors_len, c->nfds);
 		return;
 	}
 	if (client->guest != NULL && memcmp(guest_uuid(client->guest), r->uuid,
@@ -186,7 +186,7 @@ launcher_accept(struct call *c, struct client *client, struct guest *g)
 		g->qemu_pid = r->qemu_pid;
 	if (g->state == GST_STOPPING)
 		answer.verdict = OWN_END;
-	else if (launcher_attach(g, client, r) == -1) {
+	else if (launcher_attach(g, c, r) == -1) {
 		call_fail(c, RPCE_INVALID_ARG, "the descriptors are not those "
 		    "of this guest");
 		return;
@@ -199,14 +199,14 @@ launcher_accept(struct call *c, struct client *client, struct guest *g)
 
 /* Passes the descriptors on to monitord, and notes what it learns by them. */
 static int
-launcher_attach(struct guest *g, struct client *client, const own_register *r)
+launcher_attach(struct guest *g, struct call *c, const own_register *r)
 {
 	const own_descriptor	*d;
 	char			 key[DOMAIN_KEY_MAX];
 	unsigned int		 i;
 	int			 monitor = -1;
 
-	for (i = 0; i < client->nfds; i++) {
+	for (i = 0; i < c->nfds; i++) {
 		d = &r->descriptors.descriptors_val[i];
 		if (d->kind == OWN_MONITOR)
 			monitor = monitor == -1 ? (int)i : -2;
@@ -218,14 +218,14 @@ launcher_attach(struct guest *g, struct client *client, const own_register *r)
 	}
 	if (monitor < 0)
 		return (-1);
-	monitor_attach(g, client->fds[monitor]);
-	client->fds[monitor] = -1;
-	for (i = 0; i < client->nfds; i++) {
+	monitor_attach(g, c->fds[monitor]);
+	c->fds[monitor] = -1;
+	for (i = 0; i < c->nfds; i++) {
 		d = &r->descriptors.descriptors_val[i];
 		switch (d->kind) {
 		case OWN_CONSOLE:
 			monitor_console(g, d->own_descriptor_u.console.index,
-			    client->fds[i]);
+			    c->fds[i]);
 			snprintf(key, sizeof(key), "serial/%u",
 			    d->own_descriptor_u.console.index);
 			if (d->own_descriptor_u.console.tty[0] != '\0')
@@ -234,18 +234,17 @@ launcher_attach(struct guest *g, struct client *client, const own_register *r)
 			break;
 		case OWN_PTY:
 			monitor_pty(g, d->own_descriptor_u.pty,
-			    client->fds[i]);
+			    c->fds[i]);
 			break;
 		case OWN_VNC:
-			monitor_vnc(g, client->fds[i]);
+			monitor_vnc(g, c->fds[i]);
 			launcher_vnc(g, &d->own_descriptor_u.vnc);
 			break;
 		default:
 			break;
 		}
-		client->fds[i] = -1;
+		c->fds[i] = -1;
 	}
-	client->nfds = 0;
 	monitor_greet(g);
 	status_update(g);
 	return (0);

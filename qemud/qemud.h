@@ -21,7 +21,9 @@
 
 #define GUESTS_MAX		16384	/* RP_LIST_MAX: more cannot be listed */
 #define CALLS_PER_GUEST_MAX	256	/* waiting for one guest */
+#define CLIENTS_MAX		65536	/* of one netd; as many as can be set */
 #define SUBSCRIPTIONS_MAX	256	/* events that one client asked for */
+#define SUBSCRIPTIONS_ALL_MAX	65536	/* ... all clients of one netd */
 #define STREAMS_PER_CLIENT_MAX	16
 #define OP_TIMEOUT_MS		30000	/* of an ordinary monitor command */
 #define ADOPT_TIMEOUT_MS	1000	/* for launchers to come back */
@@ -36,6 +38,7 @@ struct client;
 struct env {
 	struct proc		 proc;		/* first: proc.c finds it here */
 	struct chan		*netd[ROLE_COUNT];	/* by role */
+	unsigned int		 links[ROLE_COUNT];	/* how many there were */
 	struct chan		*monitord;
 	struct msg_setup_qemud	 conf;
 	int			 have_conf;
@@ -124,10 +127,13 @@ void		 clients_each(void (*fn)(struct client *, void *), void *);
 struct call {
 	TAILQ_ENTRY(call)	 entry;		/* of a guest's queue */
 	enum msg_role		 role;
+	unsigned int		 link;		/* a new netd counts from 1 */
 	uint64_t		 client;	/* may be gone */
 	const struct rpc_proc	*proc;
 	unsigned int		 serial;
 	void			*arg;
+	int			 fds[OWN_DESCRIPTORS_MAX];	/* that came */
+	unsigned int		 nfds;				/* with it */
 	struct guest		*guest;		/* that it works on, or waits for */
 };
 TAILQ_HEAD(calls, call);
