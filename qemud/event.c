@@ -179,16 +179,19 @@ event_reboot(struct guest *g)
 }
 
 void
-event_pm(struct guest *g, int wakeup)
+event_pm(struct guest *g, enum lv_event_id id)
 {
 	rp_evcb_pm		 new = { 0 };
-	struct happening	 h = { g,
-	    wakeup ? LV_EVENT_ID_PMWAKEUP : LV_EVENT_ID_PMSUSPEND,
-	    wakeup ? EVENT_domain_event_pmwakeup :
-	    EVENT_domain_event_pmsuspend,
-	    wakeup ? EVENT_domain_event_callback_pmwakeup :
+	struct happening	 h = { g, id, EVENT_domain_event_pmsuspend,
 	    EVENT_domain_event_callback_pmsuspend, &new.dom, &new };
 
+	if (id == LV_EVENT_ID_PMWAKEUP) {
+		h.old = EVENT_domain_event_pmwakeup;
+		h.new = EVENT_domain_event_callback_pmwakeup;
+	} else if (id == LV_EVENT_ID_PMSUSPEND_DISK) {
+		h.old = EVENT_domain_event_pmsuspend_disk;
+		h.new = EVENT_domain_event_callback_pmsuspend_disk;
+	}
 	guest_dom(g, &new.dom);
 	event_send(&h);
 }

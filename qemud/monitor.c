@@ -446,14 +446,15 @@ on_guest_event(struct chan *c, void *arg, int fd)
 		break;
 	case EV_SUSPEND:
 		guest_show(g, LV_PMSUSPENDED, 0);
-		event_lifecycle(g, LV_EVENT_PMSUSPENDED,
-		    LV_EVENT_PMSUSPENDED_MEMORY);
-		event_pm(g, 0);
+		event_lifecycle(g, LV_EVENT_PMSUSPENDED, m->detail ?
+		    LV_EVENT_PMSUSPENDED_DISK : LV_EVENT_PMSUSPENDED_MEMORY);
+		event_pm(g, m->detail ? LV_EVENT_ID_PMSUSPEND_DISK :
+		    LV_EVENT_ID_PMSUSPEND);
 		break;
 	case EV_WAKEUP:
 		guest_show(g, LV_RUNNING, LV_RUNNING_WAKEUP);
 		event_lifecycle(g, LV_EVENT_STARTED, LV_EVENT_STARTED_WAKEUP);
-		event_pm(g, 1);
+		event_pm(g, LV_EVENT_ID_PMWAKEUP);
 		break;
 	case EV_WATCHDOG:
 		event_watchdog(g, m->text);

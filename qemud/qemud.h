@@ -352,7 +352,7 @@ void	 guest_adopted(struct guest *);
 
 void	 event_lifecycle(struct guest *, enum lv_event, int detail);
 void	 event_reboot(struct guest *);
-void	 event_pm(struct guest *, int wakeup);
+void	 event_pm(struct guest *, enum lv_event_id);
 void	 event_rtc(struct guest *, int64_t offset);
 void	 event_watchdog(struct guest *, const char *action);
 void	 event_io_error(struct guest *, const char *device, int action);
