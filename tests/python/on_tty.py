@@ -1,0 +1,44 @@
+# on_tty.py [TEXT ANSWER ...] -- COMMAND ...
+#
+# Runs COMMAND on a terminal, answers each TEXT that it writes, in turn, and
+# copies all of it to stdout.  Ends as the command does; fails if it ends
+# before the last TEXT, or says nothing for a minute.
+
+import os
+import pty
+import select
+import sys
+
+split = sys.argv.index("--")
+script = sys.argv[1:split]
+command = sys.argv[split + 1:]
+
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["LC_ALL"] = "C"
+    os.execvp(command[0], command)
+
+seen = b""
+while True:
+    while script and script[0].encode() in seen:
+        seen = seen[seen.index(script[0].encode()) + len(script[0]):]
+        os.write(fd, script[1].encode())
+        script = script[2:]
+    if not select.select([fd], [], [], 60)[0]:
+        print("nothing for a minute", file=sys.stderr)
+        sys.exit(99)
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        data = b""
+    if not data:
+        break
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+    seen += data
+
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+if script:
+    print("ended (%d) without %r" % (status, script[0]), file=sys.stderr)
+    status = status or 98
+sys.exit(status if status >= 0 else 97)
