@@ -74,7 +74,10 @@ suite_session() {
 	chmod 700 "$SES/run"
 	chmod 755 "$PWD"
 	echo "$1" >"$SES/user"
-	as_user "exec $BUILDDIR/sbin/qemud-parent -S -d -vv >>$SES/log.txt 2>&1" &
+	# no shell of ours in between, so that the pid is that of the parent
+	(_exec=exec
+	as_user "exec $BUILDDIR/sbin/qemud-parent -S -d -vv \
+	    >>$SES/log.txt 2>&1") &
 	echo $! >"$SES/pid"
 	FULL="qemu+unix:///session?socket=$SES/run/qemud/qemud"
 	RO="qemu+unix:///session?socket=$SES/run/qemud/qemud-ro"
@@ -84,7 +87,7 @@ suite_session() {
 
 # A shell command as the user of the session instance.
 as_user() {
-	setpriv --reuid "$(cat "$SES/user")" --regid \
+	${_exec:-} setpriv --reuid "$(cat "$SES/user")" --regid \
 	    "$(id -g "$(cat "$SES/user")")" --clear-groups env -i \
 	    HOME="$SES" XDG_RUNTIME_DIR="$SES/run" PATH="$PATH" \
 	    SRCDIR="$SRCDIR" BUILDDIR="$BUILDDIR" \
@@ -99,10 +102,14 @@ suite_child() {
 suite_stop() {
 	for _dir in "$SYS" "$SES"; do
 		[ -f "$_dir/pid" ] || continue
-		# what runs in the folder of the test, and nothing else
-		for _pid in $(cat "$_dir/pid") $(pgrep -f -- "-s $_dir/run/"); do
-			_guest=$(pgrep -P "$_pid" qemu-system) || _guest=
-			kill -KILL $_guest "$_pid" 2>/dev/null
+		kill -KILL "$(cat "$_dir/pid")" 2>/dev/null
+		# guests, as the status files name them
+		for _pid in $(sed -n 's/^\(launcher\|qemu\) //p' \
+		    "$_dir"/run/guests/*.status \
+		    "$_dir"/run/qemud/guests/*.status 2>/dev/null); do
+			case $(cat "/proc/$_pid/comm" 2>/dev/null) in
+			qemud-launch|qemu-system-*) kill -KILL "$_pid" ;;
+			esac
 		done
 		rm -f "$_dir/pid"
 	done
@@ -139,7 +146,7 @@ guest_xml() {
 
 # By the console stream; virsh console would need a terminal.
 console_wait() {
-	/usr/bin/python3 - "$FULL" "$1" "$2" <<-'EOF'
+	timeout 100 /usr/bin/python3 - "$FULL" "$1" "$2" <<-'EOF'
 	import sys, libvirt
 	uri, name, text = sys.argv[1:4]
 	conn = libvirt.open(uri)

@@ -27,10 +27,9 @@ remove_user() {
 }
 
 nobody_left() {
-	for pid in $(pgrep -u "$1"); do
-		kill -KILL "$pid"
-	done
-	! pgrep -u "$1"
+	left=$(ps -u "$1" -o stat=,pid= | awk '$1 !~ /^Z/ { print $2 }')
+	[ -z "$left" ] || kill -KILL $left
+	[ -z "$left" ]
 }
 
 session() {
