@@ -17,9 +17,10 @@ boot() {
 	said "qemud test guest: up"
 }
 
-# said TEXT: waits until the console has said a line with this.
+# said TEXT: waits until the console has said a line with this; fails when QEMU
+# ends before.
 said() {
-	timeout 100 tail -c +1 -f console | grep -qm 1 "$1" || {
+	timeout 100 tail -c +1 -f --pid=$qemu console | grep -qm 1 "$1" || {
 		cat console monitor.log >&2
 		atf_fail "the guest did not say \"$1\""
 	}
