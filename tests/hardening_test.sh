@@ -123,7 +123,7 @@ one_parser_each_body() {
 			esac
 		done
 	done <<-EOF
-		libxml2		qemud launch-plan
+		libxml2		qemud launch-plan qemuctl
 		libjansson	monitord qemuctl
 		libgnutls	netd keyd qemuctl libqemud.so.0
 	EOF
