@@ -46,7 +46,7 @@ doc_parse(const char *xml)
 		return (NULL);
 	root = xmlDocGetRootElement(doc);
 	if (doc->intSubset != NULL || root == NULL ||
-	    xmlStrcmp(root->name, BAD_CAST "domain") != 0) {
+	    xmlStrcmp(root->name, (const xmlChar *)"domain") != 0) {
 		xmlFreeDoc(doc);
 		return (NULL);
 	}
@@ -59,7 +59,7 @@ next(xmlNode *n, const char *name)
 {
 	for (; n != NULL; n = n->next)
 		if (n->type == XML_ELEMENT_NODE &&
-		    xmlStrcmp(n->name, BAD_CAST name) == 0)
+		    xmlStrcmp(n->name, (const xmlChar *)name) == 0)
 			return (n);
 	return (NULL);
 }
@@ -77,7 +77,7 @@ set_attr(json_t *o, const char *key, const xmlNode *n, const char *name)
 {
 	xmlChar	*s;
 
-	if (n == NULL || (s = xmlGetNoNsProp(n, BAD_CAST name)) == NULL)
+	if (n == NULL || (s = xmlGetNoNsProp(n, (const xmlChar *)name)) == NULL)
 		return;
 	json_object_set_new(o, key, json_string((char *)s));
 	xmlFree(s);
