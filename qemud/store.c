@@ -32,7 +32,9 @@
 static int	 file_name(char *, size_t, const char *, const char *,
 		    struct rpc_error *);
 static void	 load_file(const char *, int);
-static void	 load_domain(const char *, struct domain *, int);
+static int	 load_incomplete(const char *, struct domain *);
+static struct guest *
+		 load_domain(const char *, struct domain *, int);
 static void	 load_autostart(void);
 static void	 autostart_done(struct guest *, const struct rpc_error *,
 		    void *);
@@ -196,29 +198,26 @@ file_read(int dir, const char *name, size_t max, size_t *len)
 void
 store_load(int first)
 {
-	struct dirent	*de;
-	const char	*dot;
-	DIR		*dir;
-	int		 fd;
+	struct dirent	**names;
+	const char	 *name, *dot;
+	int		  dir = env.dirs[DIR_DEFINITIONS], i, n;
 
-	fd = openat(env.dirs[DIR_DEFINITIONS], ".", O_RDONLY | O_DIRECTORY |
-	    O_CLOEXEC);
-	if (fd == -1 || (dir = fdopendir(fd)) == NULL) {
+	/* all names first: files are written on the way */
+	if ((n = scandirat(dir, ".", &names, NULL, alphasort)) == -1) {
 		log_warn("%s", env.conf.definitions);
-		if (fd != -1)
-			close(fd);
 		return;
 	}
-	while ((de = readdir(dir)) != NULL) {
-		dot = strrchr(de->d_name, '.');
-		if (de->d_name[0] == '.' && strncmp(de->d_name, ".new-",
-		    5) == 0 && first)
-			unlinkat(fd, de->d_name, 0);	/* cut off by a crash */
+	for (i = 0; i < n; i++) {
+		name = names[i]->d_name;
+		dot = strrchr(name, '.');
+		if (strncmp(name, ".new-", 5) == 0 && first)
+			unlinkat(dir, name, 0);		/* cut off by a crash */
 		else if (dot != NULL && strcmp(dot, SUFFIX) == 0 &&
-		    dot != de->d_name)
-			load_file(de->d_name, first);
+		    name[0] != '.')
+			load_file(name, first);
+		free(names[i]);
 	}
-	closedir(dir);
+	free(names);
 	load_autostart();
 	log_info("%u domains are defined", guests_count(1, 1));
 }
@@ -227,32 +226,62 @@ static void
 load_file(const char *file, int first)
 {
 	struct domain_error	 derr = { 0 };
+	struct rpc_error	 err;
 	struct domain		*d;
+	struct guest		*g;
 	char			*xml, name[NAME_MAX + 1];
 	size_t			 len;
+	int			 incomplete;
 
 	xml = file_read(env.dirs[DIR_DEFINITIONS], file, XML_MAX_BYTES, &len);
 	if (xml == NULL) {
 		log_warn("%s/%s is skipped", env.conf.definitions, file);
 		return;
 	}
-	if (domain_parse(xml, len, 0, &d, &derr) == -1 ||
-	    domain_assign(d, &derr) == -1) {
-		log_warnx("%s/%s is skipped: line %d, column %d: %s",
-		    env.conf.definitions, file, derr.line, derr.column,
-		    derr.text);
-		domain_free(d);
-		free(xml);
-		return;
-	}
-	free(xml);
 	strlcpy(name, file, sizeof(name));
 	name[strlen(name) - strlen(SUFFIX)] = '\0';
-	load_domain(name, d, first);
+	if (domain_parse(xml, len, 0, &d, &derr) == -1)
+		goto skip;
+	incomplete = load_incomplete(name, d);
+	if (domain_assign(d, &derr) == -1)
+		goto skip;
+	free(xml);
+	rpc_error_clear(&err);
+	if ((g = load_domain(name, d, first)) != NULL && incomplete &&
+	    store_write(g->config, &err) == -1)
+		log_warnx("guest %s: %s", name, err.detail);
+	return;
+
+ skip:
+	log_warnx("%s/%s is skipped: line %d, column %d: %s",
+	    env.conf.definitions, file, derr.line, derr.column, derr.text);
+	domain_free(d);
+	free(xml);
 }
 
-/* Takes d. */
-static void
+/*
+ * Is something missing that must be the same whenever the file is read?  The
+ * domain of this name, if there is one, is what is meant.
+ */
+static int
+load_incomplete(const char *name, struct domain *d)
+{
+	struct guest	*g;
+	struct net	*net;
+	int		 incomplete = !d->has_uuid;
+
+	if (!d->has_uuid && (g = guest_find_name(name)) != NULL) {
+		memcpy(d->uuid, guest_uuid(g), sizeof(d->uuid));
+		d->has_uuid = 1;
+	}
+	DEVICE_FOREACH(net, d, DEVICE_NET)
+		if (!net->has_mac)
+			incomplete = 1;
+	return (incomplete);
+}
+
+/* Takes d.  NULL if it was not right, after a log line. */
+static struct guest *
 load_domain(const char *name, struct domain *d, int first)
 {
 	struct rpc_error	 err;
@@ -265,7 +294,7 @@ load_domain(const char *name, struct domain *d, int first)
 		    "'%s', so the file should be", env.conf.definitions, name,
 		    d->name);
 		domain_free(d);
-		return;
+		return (NULL);
 	}
 	g = first ? NULL : guest_find_name(name);
 	rpc_error_clear(&err);
@@ -273,19 +302,19 @@ load_domain(const char *name, struct domain *d, int first)
 		if ((g = guest_new(d, &err)) == NULL) {
 			log_warnx("%s/%s" SUFFIX " is skipped: %s",
 			    env.conf.definitions, name, err.detail);
-			return;
+			return (NULL);
 		}
 		g->persistent = 1;
 		if (!first)
 			event_lifecycle(g, LV_EVENT_DEFINED,
 			    LV_EVENT_DEFINED_ADDED);
-		return;
+		return (g);
 	}
 	if (memcmp(guest_uuid(g), d->uuid, sizeof(d->uuid)) != 0) {
 		log_warnx("%s/%s" SUFFIX " is skipped: the domain of this "
 		    "name has another UUID", env.conf.definitions, name);
 		domain_free(d);
-		return;
+		return (NULL);
 	}
 	old = domain_format(g->config, DOMAIN_FORMAT_SECURE |
 	    DOMAIN_FORMAT_INACTIVE);
@@ -297,11 +326,12 @@ load_domain(const char *name, struct domain *d, int first)
 	free(new);
 	if (same) {
 		domain_free(d);
-		return;
+		return (g);
 	}
 	guest_configure(g, d);
 	g->persistent = 1;
 	event_lifecycle(g, LV_EVENT_DEFINED, LV_EVENT_DEFINED_UPDATED);
+	return (g);
 }
 
 static void

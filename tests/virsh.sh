@@ -104,8 +104,10 @@ events() {
 	_domain=$1
 	shift
 	for _event; do
-		wait_until event_came "$_domain" "$_event" ||
-		    atf_fail "no event \"$_event\": $(cat events)"
+		wait_until event_came "$_domain" "$_event" || {
+			cat events >&2
+			atf_fail "no event \"$_event\" of $_domain"
+		}
 	done
 }
 

@@ -61,6 +61,181 @@ console_body() {
 	virsh_console
 }
 
+# logged PATTERN: awaits a line of the suite's log.
+logged() {
+	wait_until grep -q "$1" "$SYS/log.txt" ||
+	    atf_fail "the log does not say \"$1\""
+}
+
+defined() {
+	[ "$(./v list --all --name | sort | xargs)" = "$1" ]
+}
+
+a_case folder "Files that are put into the folder of definitions"
+folder_body() {
+	suite_system
+	clients
+	tiny_xml first >"$SYS/etc/first.xml"
+	echo '<domain><name>broken</nam></domain>' >"$SYS/etc/broken.xml"
+	tiny_xml other >"$SYS/etc/misnamed.xml"
+	tiny_xml nosuch "<frob/><hostdev mode='subsystem' type='usb'/>" \
+	    >"$SYS/etc/nosuch.xml"
+	tiny_xml secret >"$SYS/etc/secret.xml"
+	chmod 600 "$SYS/etc/secret.xml"
+	touch "$SYS/etc/empty.xml"
+	echo "not for us" >"$SYS/etc/README"
+	kill -HUP "$(cat "$SYS/pid")"
+	wait_until defined first || atf_fail "first.xml is not read"
+	files="broken empty first misnamed nosuch secret"
+	right='etc/broken.xml is skipped: line 1, column [0-9]*: '
+	logged "$right"
+	logged "etc/misnamed.xml is skipped: .*'other'.*should be"
+	logged "etc/nosuch.xml is skipped: line [0-9]*.*hostdev"
+	logged "etc/secret.xml is skipped: Permission denied"
+	logged "etc/empty.xml is skipped: line 1"
+	for file in $files; do
+		atf_check test -e "$SYS/etc/$file.xml"
+	done
+	atf_check grep -q "not for us" "$SYS/etc/README"
+
+	# a file that is right now; one that has changed, the guest running
+	client events_of stdbuf -oL virsh -c "'$FULL'" event --all --loop
+	events_start first
+	atf_check -o ignore ./v start --paused first
+	tiny_xml broken "<interface type='user'/>" >"$SYS/etc/broken.xml"
+	uuid=$(./v domuuid first)
+	tiny_xml first | sed "s,</name>,&<title>changed</title>," \
+	    >"$SYS/etc/first.xml"
+	kill -HUP "$(cat "$SYS/pid")"
+	for event in "broken': Defined Added" "first': Defined Updated"; do
+		wait_until grep -q "$event" events ||
+		    atf_fail "no event $event: $(tail -n 1 events)"
+	done
+	atf_check -o inline:"changed\n" ./v desc first --config --title
+	atf_check -o inline:"waiting for events\n" ./v desc first --live --title
+	# what it lacked is kept from now on
+	atf_check grep -q "<uuid>$uuid</uuid>" "$SYS/etc/first.xml"
+	atf_check grep -q "<mac address='$(./v domiflist broken --inactive |
+	    awk '/user/ { print $5 }')'/>" "$SYS/etc/broken.xml"
+	# the same name, another domain
+	other=$(cat /proc/sys/kernel/random/uuid)
+	tiny_xml first | sed "s,</name>,&<uuid>$other</uuid>," \
+	    >"$SYS/etc/first.xml"
+	kill -HUP "$(cat "$SYS/pid")"
+	logged "etc/first.xml is skipped: .*UUID"
+	atf_check -o inline:"$uuid\n\n" ./v domuuid first
+
+	# what is broken when it starts stays as it is, too
+	atf_check -o ignore ./v destroy first
+	suite_down
+	suite_system_run
+	listed "broken first" --all
+	for file in $files; do
+		atf_check test -e "$SYS/etc/$file.xml"
+	done
+}
+
+# SIGTERM, and its end.
+suite_down() {
+	kill "$(cat "$SYS/pid")"
+	wait "$(cat "$SYS/pid")" || atf_fail "the suite ended badly"
+}
+
+a_case restart "Guests run on while the suite is stopped and started again"
+restart_body() {
+	suite_system
+	clients
+	guest_xml web1 >web1.xml
+	for name in off pause gone; do
+		tiny_xml $name >$name.xml
+		atf_check -o ignore ./v define $name.xml
+	done
+	tiny_xml temp >temp.xml
+	atf_check -o ignore ./v define web1.xml
+	atf_check -o ignore ./v start web1
+	atf_check -o ignore ./v start pause
+	atf_check -o ignore ./v suspend pause
+	atf_check -o ignore ./v start gone
+	atf_check -o ignore ./v create temp.xml
+	atf_check -o ignore ./v desc temp --live --title "still here"
+	said web1 "test guest: up"
+	what_runs >before
+	suite_down
+	[ "$(what_runs | wc -l)" -eq 4 ] || atf_fail "not all guests run on"
+	atf_check -s exit:1 -o ignore -e match:"Failed to connect socket" \
+	    ./v uri
+	kill -KILL $(sed -n 's/^gone //p' before)
+
+	./v list --all >list.down 2>&1 && atf_fail "who answers?"
+	suite_system_run
+	sed -i '/^gone /d' before
+	what_runs >after
+	atf_check cmp before after
+	listed "temp web1" --state-running
+	listed "pause" --state-paused
+	listed "gone off" --inactive
+	listed "temp" --transient
+	atf_check -o inline:"running (booted)\n\n" ./v domstate web1 --reason
+	atf_check -o inline:"paused (user)\n\n" ./v domstate pause --reason
+	atf_check -o inline:"shut off (crashed)\n\n" ./v domstate gone --reason
+	atf_check -o inline:"still here\n" ./v desc temp --title
+	for name in web1 pause temp; do
+		id=$(sed -n "s/^id //p" "$SYS/run/guests/$name.status")
+		atf_check -o inline:"$id\n\n" ./v domid $name
+	done
+
+	# and can be worked with
+	atf_check -o ignore ./v resume pause
+	atf_check -o ignore ./v destroy pause
+	atf_check -o ignore ./v destroy temp
+	listed "gone off pause web1" --all
+	atf_check -o ignore ./v start gone
+	atf_check -o match:"answer 9" /usr/bin/python3 \
+	    "$SRCDIR/tests/python/on_tty.py" "Escape" "
+" "guest# " "echo answer \$((4 + 5))
+" "answer 9" "$(printf '\035')" -- virsh -c "$FULL" console web1
+	atf_check -o ignore ./v shutdown web1
+	wait_until state web1 "shut off (shutdown)" --reason ||
+	    atf_fail "no shutdown: $(./v domstate web1 --reason)"
+}
+
+# NAME PID of each QEMU, as the status files have them.
+what_runs() {
+	for status in "$SYS"/run/guests/*.status; do
+		pid=$(sed -n 's/^qemu //p' "$status")
+		[ ! -d "/proc/$pid" ] || echo "$(basename "$status" .status) $pid"
+	done
+}
+
+a_case autostart "What is to start with the machine does so, once"
+autostart_body() {
+	suite_system
+	clients
+	for name in auto byhand no; do
+		tiny_xml $name >$name.xml
+		atf_check -o ignore ./v define $name.xml
+	done
+	atf_check -o ignore ./v autostart auto
+	atf_check -o inline:"../auto.xml\n" \
+	    readlink "$SYS/etc/autostart/auto.xml"
+	ln -s ../byhand.xml "$SYS/etc/autostart/byhand.xml"
+	suite_down
+
+	# the machine has been started since: its run folder was empty
+	rm -rf "$SYS/run"
+	suite_system_run
+	listed "auto byhand" --state-running
+	listed "auto byhand" --all --autostart
+	atf_check -o ignore ./v destroy byhand
+	suite_down
+	suite_system_run
+	listed "auto" --state-running
+	atf_check -o ignore ./v autostart --disable byhand
+	atf_check test ! -L "$SYS/etc/autostart/byhand.xml"
+	atf_check -o ignore ./v undefine auto
+	atf_check test ! -L "$SYS/etc/autostart/auto.xml"
+}
+
 atf_init_test_cases() {
 	atf_add_test_case host
 	atf_add_test_case definition
@@ -68,4 +243,7 @@ atf_init_test_cases() {
 	atf_add_test_case look
 	atf_add_test_case life
 	atf_add_test_case console
+	atf_add_test_case folder
+	atf_add_test_case restart
+	atf_add_test_case autostart
 }

@@ -3,6 +3,9 @@
 # Runs COMMAND on a terminal, answers each TEXT that it writes, in turn, and
 # copies all of it to stdout.  Ends as the command does; fails if it ends
 # before the last TEXT, or says nothing for a minute.
+#
+# A newline is typed again until there is an answer: virsh throws away what
+# was typed before its console is there.
 
 import os
 import pty
@@ -19,14 +22,22 @@ if pid == 0:
     os.execvp(command[0], command)
 
 seen = b""
+knock = silent = 0
 while True:
     while script and script[0].encode() in seen:
         seen = seen[seen.index(script[0].encode()) + len(script[0]):]
         os.write(fd, script[1].encode())
+        knock = script[1] == "\n"
         script = script[2:]
-    if not select.select([fd], [], [], 60)[0]:
-        print("nothing for a minute", file=sys.stderr)
-        sys.exit(99)
+    if not select.select([fd], [], [], 1)[0]:
+        silent += 1
+        if silent == 60:
+            print("nothing for a minute", file=sys.stderr)
+            sys.exit(99)
+        if knock:
+            os.write(fd, b"\n")
+        continue
+    silent = 0
     try:
         data = os.read(fd, 4096)
     except OSError:
