@@ -52,16 +52,23 @@ static void	 destroy(struct call *, struct guest *, unsigned int);
 static struct domain *
 domain_from(struct call *c, const char *xml, int validate)
 {
-	struct domain_error	 err = { 0 };
+	struct domain_error	 derr = { 0 };
+	struct rpc_error	 err;
 	struct domain		*d;
 
 	if (domain_parse(xml, strlen(xml), validate ? DOMAIN_PARSE_VALIDATE :
-	    0, &d, &err) == 0) {
-		if (domain_assign(d, &err) == 0)
-			return (d);
-		domain_free(d);
+	    0, &d, &derr) == -1) {
+		call_fail_domain(c, &derr);
+		return (NULL);
 	}
-	call_fail_domain(c, &err);
+	rpc_error_clear(&err);
+	if (guest_check_name(d->name, &err) == -1)
+		call_fail_with(c, &err);
+	else if (domain_assign(d, &derr) == -1)
+		call_fail_domain(c, &derr);
+	else
+		return (d);
+	domain_free(d);
 	return (NULL);
 }
 
@@ -262,6 +269,11 @@ do_rename(struct call *c, struct guest *g)
 		call_fail(c, RPCE_OPERATION_INVALID, "%s", !g->persistent ?
 		    "cannot rename a transient domain" :
 		    "cannot rename active domain");
+		return;
+	}
+	rpc_error_clear(&err);
+	if (guest_check_name(*a->text, &err) == -1) {
+		call_fail(c, RPCE_INVALID_ARG, "%s", err.detail);
 		return;
 	}
 	if (guest_find_name(*a->text) != NULL) {

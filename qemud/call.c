@@ -51,6 +51,7 @@ call_new(struct client *client, const struct msg_call *m, int fd)
 	const struct rpc_proc	*proc;
 	struct call		*c;
 	const char		*body = m->body.body_val;
+	char			 name[RPC_API_NAME_MAX];
 	size_t			 len = m->body.body_len;
 	int			 ok;
 
@@ -103,7 +104,8 @@ call_new(struct client *client, const struct msg_call *m, int fd)
 	/* what this one connection said of itself when it was opened */
 	if (!rpc_proc_allowed(proc, client->rights))
 		call_fail(c, RPCE_OPERATION_DENIED, "read only access "
-		    "prevents %s", proc->name);
+		    "prevents %s", rpc_proc_api_name(proc, name,
+		    sizeof(name)));
 	else if (!client->opened && (proc->access == ACCESS_READ ||
 	    proc->access == ACCESS_WRITE))
 		call_fail(c, RPCE_INVALID_CONN, "the connection is not open");
@@ -166,8 +168,8 @@ call_fail_domain(struct call *c, const struct domain_error *derr)
 	struct rpc_error	 err;
 
 	rpc_error_clear(&err);
-	rpc_error_set(&err, derr->code == DOMAIN_ERR_XML_DETAIL ? RPCD_XML :
-	    RPCD_DOMAIN, (enum rpc_code)derr->code, "%s", derr->text);
+	rpc_error_set(&err, RPCD_DOMAIN, (enum rpc_code)derr->code, "%s",
+	    derr->text);
 	call_fail_with(c, &err);
 }
 
@@ -234,10 +236,12 @@ call_free(struct call *c)
 int
 call_bad_flags(struct call *c, unsigned int flags, unsigned int known)
 {
+	char	 name[RPC_API_NAME_MAX];
+
 	if ((flags & ~known) == 0)
 		return (0);
 	call_fail(c, RPCE_INVALID_ARG, "unsupported flags (0x%x) in %s",
-	    flags & ~known, c->proc->name);
+	    flags & ~known, rpc_proc_api_name(c->proc, name, sizeof(name)));
 	return (1);
 }
 

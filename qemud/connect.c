@@ -163,7 +163,6 @@ call_connect_get_version(struct call *c, void *arg)
 			call_fail_with(c, &err);
 			return;
 		}
-		g->internal = 1;
 	}
 	TAILQ_INSERT_TAIL(&probing, c, entry);
 	if (!guest_active(g))

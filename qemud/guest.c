@@ -148,6 +148,15 @@ guests_count(int active, int inactive)
 	return (n);
 }
 
+int
+guest_check_name(const char *name, struct rpc_error *err)
+{
+	if (name[0] != '.')
+		return (0);
+	return (rpc_error_set(err, RPCD_DOMAIN, RPCE_XML_ERROR,
+	    "the name of a domain cannot begin with a dot"));
+}
+
 struct guest *
 guest_new(struct domain *d, struct rpc_error *err)
 {
@@ -176,6 +185,7 @@ guest_new(struct domain *d, struct rpc_error *err)
 	if ((g = calloc(1, sizeof(*g))) == NULL)
 		fatal(NULL);
 	g->config = d;
+	g->internal = d->name[0] == '.';
 	g->shown = LV_SHUTOFF;
 	g->reason = LV_SHUTOFF_UNKNOWN;
 	g->lock = -1;

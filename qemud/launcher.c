@@ -149,6 +149,11 @@ launcher_foreign(struct call *c, const struct client *client,
 		return (NULL);
 	}
 	rpc_error_clear(&err);
+	if (guest_check_name(d->name, &err) == -1) {
+		domain_free(d);
+		call_fail_with(c, &err);
+		return (NULL);
+	}
 	if ((g = guest_new(d, &err)) == NULL) {
 		call_fail_with(c, &err);
 		return (NULL);

@@ -376,6 +376,8 @@ guest_adopted(struct guest *g)
 		return;
 	g->adopting = 0;
 	log_info("guest %s: runs on, as before", guest_name(g));
+	if (g->internal)
+		guest_kill(g, NULL, 0);		/* nobody waits for it now */
 	if (--env.adopting == 0)
 		adopted();
 }

@@ -237,6 +237,8 @@ struct guest	*guest_find_uuid(const uint8_t [16]);
 struct guest	*guest_find_id(int);
 struct guest	*guest_find_monitor(uint64_t);
 unsigned int	 guests_count(int active, int inactive);
+/* Names with a dot in front are of guests and files of our own. */
+int		 guest_check_name(const char *, struct rpc_error *err);
 /* Takes d.  NULL with err: name or UUID belong to another guest, ... */
 struct guest	*guest_new(struct domain *, struct rpc_error *err);
 /* Forgets it; from the event loop, so that callers can still look at it. */

@@ -118,9 +118,16 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 	if (!ran) {
 		/* unless it has failed before: its last words are why */
 		rpc_error_clear(&err);
-		rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
-		    "QEMU has ended while domain '%s' started%s%s",
-		    guest_name(g), *text != '\0' ? ": " : "", text);
+		if (how == OWN_FAILED)
+			rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
+			    "cannot start domain '%s': %s", guest_name(g),
+			    text);
+		else
+			rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
+			    "QEMU has ended (%s %d) while domain '%s' "
+			    "started%s%s", how == OWN_SIGNALLED ? "signal" :
+			    "status", code, guest_name(g),
+			    *text != '\0' ? ": " : "", text);
 		start_fail_with(g, &err);
 	}
 	ended_how(g, ran, how, code, &reason, &detail);
