@@ -99,15 +99,17 @@ define(struct domain *d, struct rpc_error *err)
 		    "domain '%s' already exists with uuid %s", d->name, uuid);
 		goto fail;
 	}
-	if (store_write(d, err) == -1)
-		goto fail;
 	if (g == NULL) {
-		if ((g = guest_new(d, err)) == NULL) {
-			store_remove(d->name, NULL);
+		if ((g = guest_new(d, err)) == NULL)
+			return (NULL);
+		if (store_write(d, err) == -1) {
+			guest_forget(g);
 			return (NULL);
 		}
 		detail = LV_EVENT_DEFINED_ADDED;
 	} else {
+		if (store_write(d, err) == -1)
+			goto fail;
 		if (!g->persistent)
 			detail = LV_EVENT_DEFINED_ADDED;
 		guest_configure(g, d);

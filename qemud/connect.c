@@ -17,11 +17,7 @@
 #include "qemud/qemud.h"
 
 static int	 uri_ok(const char *);
-static void	 probe_done(struct guest *, const struct rpc_error *, void *);
 static void	 fail_no_event(struct call *, int);
-
-/* Calls that wait for QEMU's version. */
-static struct calls	 probing = TAILQ_HEAD_INITIALIZER(probing);
 
 /* --- opening ------------------------------------------------------------- */
 
@@ -129,61 +125,6 @@ call_connect_get_lib_version(struct call *c, void *arg)
 	rp_ulong	 res = { LV_API_VERSION };
 
 	call_ok(c, &res);
-}
-
-/*
- * QEMU's version is known from the first guest that has run; before that a
- * guest nobody sees, which never executes an instruction, is asked.
- */
-void
-call_connect_get_version(struct call *c, void *arg)
-{
-	static const char	 xml[] =
-	    "<domain type='qemu'><name>.version</name>"
-	    "<memory unit='MiB'>16</memory><vcpu>1</vcpu>"
-	    "<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>";
-	struct domain_error	 derr = { 0 };
-	struct rpc_error	 err;
-	struct domain		*d;
-	struct guest		*g;
-	rp_ulong		 res = { env.qemu_version };
-
-	if (env.qemu_version != 0) {
-		call_ok(c, &res);
-		return;
-	}
-	rpc_error_clear(&err);
-	if ((g = guest_find_name(".version")) == NULL) {
-		if (domain_parse(xml, sizeof(xml) - 1, 0, &d, &derr) == -1 ||
-		    domain_assign(d, &derr) == -1) {
-			call_fail_domain(c, &derr);
-			return;
-		}
-		if ((g = guest_new(d, &err)) == NULL) {
-			call_fail_with(c, &err);
-			return;
-		}
-	}
-	TAILQ_INSERT_TAIL(&probing, c, entry);
-	if (!guest_active(g))
-		guest_start(g, NULL, 1, probe_done, NULL);
-}
-
-static void
-probe_done(struct guest *g, const struct rpc_error *err, void *arg)
-{
-	rp_ulong	 res = { env.qemu_version };
-	struct call	*c;
-
-	while ((c = TAILQ_FIRST(&probing)) != NULL) {
-		TAILQ_REMOVE(&probing, c, entry);
-		if (err != NULL)
-			call_fail_with(c, err);
-		else
-			call_ok(c, &res);
-	}
-	if (err == NULL)
-		guest_kill(g, NULL, 0);
 }
 
 void

@@ -26,6 +26,7 @@
 #include "imsg/log.h"
 #include "qemud/qemud.h"
 
+static int	 cpu_clock(pid_t, struct timespec *);
 static int	 file_int(const char *, int);
 static int	 file_line(const char *, char *, size_t);
 static void	 collect_cpus(rp_node_info *);
@@ -396,18 +397,34 @@ host_sysinfo(void)
 	return (sysinfo_xml);
 }
 
-/* The kernel has a clock for each process, which needs no file. */
+/*
+ * The kernel has a clock for each process, which needs no file.  This one is
+ * as clock_getcpuclockid(3) makes it, without its check.
+ */
+static int
+cpu_clock(pid_t pid, struct timespec *ts)
+{
+	if (pid <= 0) {
+		errno = ESRCH;
+		return (-1);
+	}
+	return (clock_gettime((clockid_t)((~(unsigned int)pid << 3) | 2), ts));
+}
+
+int
+host_alive(pid_t pid)
+{
+	struct timespec	 ts;
+
+	return (cpu_clock(pid, &ts) == 0);
+}
+
 uint64_t
 host_cpu_time(pid_t pid)
 {
 	struct timespec	 ts;
-	clockid_t	 clock;
 
-	if (pid <= 0)
-		return (0);
-	/* as clock_getcpuclockid(3) makes it, without its check */
-	clock = (clockid_t)((~(unsigned int)pid << 3) | 2);
-	if (clock_gettime(clock, &ts) == -1)
+	if (cpu_clock(pid, &ts) == -1)
 		return (0);
 	return ((uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
 }

@@ -298,6 +298,8 @@ launcher_gone(struct client *client)
 	/* of a foreign guest nobody else tells us how it ends */
 	if (!g->launched && !g->monitor_ready)
 		guest_ended(g, OWN_EXITED, 0, "");
+	else
+		guest_watch(g);
 }
 
 /* monitord is new: every launcher is asked for new connections. */
@@ -337,8 +339,10 @@ launcher_ended_status(const struct msg_launcher_ended *m)
 	if (g->launcher != NULL)
 		g->launcher->guest = NULL;
 	g->launcher = NULL;
-	if (g->state == GST_RUNNING && g->monitor_ready)
+	if (g->state == GST_RUNNING) {
+		guest_watch(g);		/* it answers, or has it ended? */
 		return;
+	}
 	if (g->start != NULL) {
 		rpc_error_clear(&err);
 		rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,

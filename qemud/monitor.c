@@ -21,6 +21,8 @@
 #include "rpc/body.h"
 
 #define OP_BODY_MAX	(4 * 1024 * 1024)	/* what a client can get */
+#define WATCH_MIN_MS	10
+#define WATCH_MAX_MS	1000
 
 /* An operation that has not been answered. */
 struct op {
@@ -41,6 +43,9 @@ static int	 on_op_done(struct chan *, void *, int);
 static void	 monitor_send_fd(struct guest *, uint32_t, xdrproc_t,
 		    const void *, int);
 static void	 ready_running(struct guest *, enum msg_runstate);
+static void	 ready_setup(struct guest *);
+static void	 ready_set(struct guest *, const struct msg_op_done *,
+		    const char *, size_t, void *);
 static void	 ready_went(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
 static void	 on_shutdown(struct guest *, int);
@@ -53,6 +58,7 @@ static void	 restart_reset(struct guest *);
 static void	 restart_went(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
 static int	 launcher_alive(const struct guest *);
+static void	 guest_look(evutil_socket_t, short, void *);
 static void	 call_done(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
 
@@ -161,6 +167,7 @@ monitor_lost(void)
 			continue;
 		g->monitor = 0;
 		g->monitor_ready = 0;
+		guest_watch(g);
 	}
 	ops_gone(0);
 	streams_lost(0);
@@ -171,14 +178,20 @@ static void
 ops_gone(uint64_t monitor)
 {
 	struct msg_op_done	 m = { 0 };
-	struct op		*op, *next;
+	struct op		*op;
 	char			 none[] = "";
 
 	m.result = OP_GONE;
 	m.text = none;
-	TAILQ_FOREACH_SAFE(op, &ops, entry, next)
-		if (monitor == 0 || op->monitor == monitor)
-			op_finish(op, &m, "", 0);
+	/* each may lead to more of them, or to the end of others */
+	for (;;) {
+		TAILQ_FOREACH(op, &ops, entry)
+			if (monitor == 0 || op->monitor == monitor)
+				break;
+		if (op == NULL)
+			break;
+		op_finish(op, &m, "", 0);
+	}
 }
 
 void
@@ -303,8 +316,7 @@ on_guest_ready(struct chan *c, void *arg, int fd)
 	if ((g = guest_find_monitor(m->guest)) == NULL)
 		return (0);
 	g->monitor_ready = 1;
-	if (m->qemu_version != 0)
-		env.qemu_version = m->qemu_version;
+	version_learn(g, m->qemu_version);
 	if (g->state == GST_STARTING)
 		start_ready(g);
 	else if (g->state == GST_RUNNING)
@@ -321,11 +333,12 @@ ready_running(struct guest *g, enum msg_runstate state)
 {
 	switch (state) {
 	case RUN_PRELAUNCH:
+		/* we may have been interrupted in starting it */
+		ready_setup(g);
 		if (g->want_paused) {
 			guest_show(g, LV_PAUSED, LV_PAUSED_USER);
 			break;
 		}
-		/* we were interrupted in starting it */
 		monitor_op(g, OP_CONT, "", ready_went, NULL);
 		return;
 	case RUN_RUNNING:
@@ -358,6 +371,29 @@ ready_running(struct guest *g, enum msg_runstate state)
 	guest_adopted(g);
 }
 
+/* What a start sets up is set up again; that does no harm. */
+static void
+ready_setup(struct guest *g)
+{
+	struct domain_argv	 lines;
+	size_t			 i;
+
+	if (domain_setup(g->live, &lines) == -1)
+		fatal(NULL);
+	for (i = 0; i < lines.n; i++)
+		monitor_op(g, OP_SETUP, lines.v[i], ready_set, NULL);
+	domain_argv_clear(&lines);
+}
+
+static void
+ready_set(struct guest *g, const struct msg_op_done *m, const char *body,
+    size_t len, void *arg)
+{
+	if (g != NULL && m->result != OP_OK)
+		log_warnx("guest %s: QEMU does not take what it needs: %s",
+		    guest_name(g), m->text);
+}
+
 static void
 ready_went(struct guest *g, const struct msg_op_done *m, const char *body,
     size_t len, void *arg)
@@ -375,10 +411,10 @@ guest_adopted(struct guest *g)
 	if (!g->adopting)
 		return;
 	g->adopting = 0;
-	log_info("guest %s: runs on, as before", guest_name(g));
-	if (g->internal)
-		guest_kill(g, NULL, 0);		/* nobody waits for it now */
-	if (--env.adopting == 0)
+	if (guest_active(g))
+		log_info("guest %s: runs on, as before", guest_name(g));
+	/* 0: nobody waits any longer, it comes late */
+	if (env.adopting > 0 && --env.adopting == 0)
 		adopted();
 }
 
@@ -404,10 +440,39 @@ on_guest_gone(struct chan *c, void *arg, int fd)
 		    RPCE_OPERATION_TIMEOUT : RPCE_OPERATION_FAILED,
 		    "domain '%s' has not come up: %s", guest_name(g), m->text);
 		start_failed(g, &err);
-	} else if (!launcher_alive(g))
-		guest_ended(g, OWN_EXITED, 0, "");
-	/* else the launcher says how QEMU ended */
+	} else if (g->state == GST_STOPPING && !launcher_alive(g))
+		guest_ended(g, OWN_SIGNALLED, 0, "");
+	else
+		/* if QEMU has ended, its launcher says how */
+		guest_watch(g);
 	return (0);
+}
+
+void
+guest_watch(struct guest *g)
+{
+	if (g->state != GST_RUNNING)
+		return;
+	g->watch_ms = WATCH_MIN_MS;
+	guest_timer(g, guest_look, g->watch_ms);
+}
+
+static void
+guest_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct guest	*g = arg;
+
+	if (g->state != GST_RUNNING || g->monitor_ready)
+		return;
+	if (!launcher_alive(g) && !host_alive(g->qemu_pid)) {
+		/* nobody saw how it ended; in order, it would have said so */
+		guest_ended(g, g->shown == LV_SHUTDOWN ? OWN_EXITED :
+		    OWN_SIGNALLED, 0, "");
+		return;
+	}
+	if ((g->watch_ms *= 2) > WATCH_MAX_MS)
+		g->watch_ms = WATCH_MAX_MS;
+	guest_timer(g, guest_look, g->watch_ms);
 }
 
 /* It holds a lock on the status file as long as it lives. */

@@ -16,7 +16,7 @@
  *	qemud.c		setup, channels
  *	client.c	clients, what they subscribed to
  *	call.c		calls, answers		job.c	their order on a guest
- *	handlers: connect.c domain.c empty.c own.c
+ *	handlers: connect.c version.c domain.c action.c lists.c own.c
  *	guest.c		guests and their states
  *	start.c stop.c	from off to running, and back
  *	launcher.c	launchers that register	monitor.c  towards monitord
@@ -24,6 +24,8 @@
  *	store.c status.c  what is on disk	host.c	the machine
  *	chain.c image.c	backing files of images
  */
+
+#include <sys/resource.h>
 
 #include <errno.h>
 #include <seccomp.h>
@@ -51,6 +53,7 @@ static void	 monitord_closed(struct chan *);
 static void	 adopt_late(evutil_socket_t, short, void *);
 static void	 adopt_hold(int);
 static void	 confine_qemud(void);
+static void	 descriptors_max(void);
 static int	 copy_conf(const struct msg_setup_qemud *);
 
 struct env	 env = { .dirs = { -1, -1, -1, -1 } };
@@ -176,6 +179,7 @@ on_peer(struct chan *c, void *arg, int fd)
 		    from_monitord, NULL, monitord_closed);
 		if (env.monitord == NULL)
 			fatal("%s", name);
+		chan_hold(env.monitord, !env.proc.ready);
 		launchers_renew();
 		return (0);
 	case ROLE_NETD:
@@ -198,7 +202,11 @@ on_peer(struct chan *c, void *arg, int fd)
 		fatal("%s", name);
 	chan_set_drained(peer, netd_drained);
 	env.netd[m->role] = peer;
-	if (env.adopting || !env.proc.ready)
+	env.links[m->role]++;
+	/* nothing from outside before we are confined, and know our guests */
+	if (!env.proc.ready)
+		chan_hold(peer, 1);
+	else if (env.adopting)
 		adopt_hold(1);
 	return (0);
 }
@@ -218,6 +226,19 @@ confine_qemud(void)
 	    syscalls);
 }
 
+/* One for each guest that runs, more for those that start. */
+static void
+descriptors_max(void)
+{
+	struct rlimit	 rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		fatal("getrlimit");
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		fatal("setrlimit");
+}
+
 static int
 on_setup_done(struct chan *c, void *arg, int fd)
 {
@@ -232,13 +253,20 @@ on_setup_done(struct chan *c, void *arg, int fd)
 		if (env.dirs[i] == -1)
 			return (-1);
 	host_collect();
+	version_collect();
+	descriptors_max();
 	confine_qemud();
 	if ((env.adopt_timer = evtimer_new(env.proc.base, adopt_late,
 	    NULL)) == NULL)
 		fatalx("evtimer_new");
+	proc_ready(&env.proc);
+	version_load();
 	store_load(1);
 	status_load();
-	proc_ready(&env.proc);
+	if (env.monitord != NULL)
+		chan_hold(env.monitord, 0);
+	if (env.netd[ROLE_NETD_LAUNCH] != NULL)
+		chan_hold(env.netd[ROLE_NETD_LAUNCH], 0);
 	if (env.adopting > 0)
 		evtimer_add(env.adopt_timer, &patience);
 	else
@@ -257,6 +285,7 @@ adopted(void)
 	evtimer_del(env.adopt_timer);
 	adopt_hold(0);
 	store_autostart_all();
+	version_start();
 }
 
 static void

@@ -210,7 +210,8 @@ struct guest {
 	uid_t			 uid;
 	int			 lock;		/* its status file, -1 */
 	struct start		*start;		/* GST_STARTING */
-	struct event		*timer;		/* of starting, of stopping */
+	struct event		*timer;		/* of starting, of stopping, */
+	unsigned int		 watch_ms;	/* of running unseen */
 	int			 want_paused;	/* how it was started */
 	int			 destroyed;	/* somebody asked for the end */
 	int			 panicked;
@@ -347,6 +348,11 @@ int	 op_error(const struct msg_op_done *, struct rpc_error *err);
  * The next time that the guest powers off, it is to be reset instead; or not.
  */
 void	 guest_rebooting(struct guest *, int on);
+/*
+ * It runs, and has no monitor: looks from time to time whether it still does,
+ * until it has one.
+ */
+void	 guest_watch(struct guest *);
 /* It is as it is: the guest is not waited for after a restart any more. */
 void	 guest_adopted(struct guest *);
 
@@ -407,6 +413,17 @@ int	 on_viewer_data(struct chan *, void *, int);
 int	 on_viewer_closed(struct chan *, void *, int);
 int	 on_viewer_hold(struct chan *, void *, int);
 
+/* --- version.c -------------------------------------------------------------------- */
+
+/* Looks at the emulator while files can still be read. */
+void	 version_collect(void);
+/* What is known from before. */
+void	 version_load(void);
+/* Clients may ask now: finds out, unless it is known. */
+void	 version_start(void);
+/* What a guest's QEMU says. */
+void	 version_learn(const struct guest *, unsigned int);
+
 /* --- host.c ----------------------------------------------------------------------- */
 
 /* Looks at the machine while files can still be read. */
@@ -420,6 +437,7 @@ const char *
 const char *
 	 host_sysinfo(void);			/* XML, NULL: unknown */
 uint64_t host_cpu_time(pid_t);			/* ns */
+int	 host_alive(pid_t);
 uint64_t now_ms(void);				/* monotonic */
 
 #endif /* QEMUD_H */

@@ -26,6 +26,8 @@
 #include "imsg/log.h"
 #include "qemud/qemud.h"
 
+#define UIDS_TRY_MAX	64		/* of a guest, until one is free */
+
 struct start {
 	TAILQ_ENTRY(start)	 entry;
 	struct guest		*guest;
@@ -36,6 +38,7 @@ struct start {
 	size_t			 setups;	/* QMP commands not answered */
 	struct chan		*plan;		/* to the launcher */
 	int			 planned;	/* all was sent */
+	unsigned int		 uids;		/* that were tried */
 	struct rpc_error	 err;		/* why it has failed */
 	start_done		*done;
 	void			*arg;
@@ -43,7 +46,10 @@ struct start {
 
 static int	 start_prepare(struct guest *, struct rpc_error *);
 static int	 start_emulator(const struct domain *, struct rpc_error *);
+static int	 start_uid(struct guest *, struct rpc_error *);
 static int	 start_request(struct start *, struct rpc_error *);
+static int	 start_launch(struct start *, struct rpc_error *);
+static int	 start_tell(struct start *);
 static int	 start_open(struct start *, struct rpc_error *);
 static int	 start_chains(struct start *);
 static struct start *
@@ -113,13 +119,22 @@ start_prepare(struct guest *g, struct rpc_error *err)
 		return (-1);
 	g->live->id = start_new_id();
 	g->launched = 1;
+	if (start_uid(g, err) == -1)
+		return (-1);
+	return (status_create(g, err));
+}
+
+/* In a session all guests have that of the user. */
+static int
+start_uid(struct guest *g, struct rpc_error *err)
+{
 	g->uid = env.proc.setup.uid;
 	if (!env.proc.setup.session && (g->uid = guest_uid_alloc()) == 0)
 		return (rpc_error_set(err, RPCD_QEMU, RPCE_OPERATION_FAILED,
 		    "all guest uids (%u to %u) are in use: widen \"guest "
 		    "uids\" in the configuration", env.conf.uid_first,
 		    env.conf.uid_last));
-	return (status_create(g, err));
+	return (0);
 }
 
 /* Only what the configuration names is ever executed. */
@@ -144,12 +159,22 @@ start_emulator(const struct domain *d, struct rpc_error *err)
 static int
 start_request(struct start *s, struct rpc_error *err)
 {
+	if (start_open(s, err) == -1 || start_launch(s, err) == -1)
+		return (-1);
+	s->waiting++;
+	return (0);
+}
+
+static int
+start_launch(struct start *s, struct rpc_error *err)
+{
 	struct guest		*g = s->guest;
 	struct msg_launch	 m = { 0 };
 	int			 fds[2];
 
-	if (start_open(s, err) == -1)
-		return (-1);
+	chan_free(s->plan);
+	s->plan = NULL;
+	s->uids++;
 	if (proc_socketpair(fds) == -1)
 		goto fail;
 	s->plan = chan_new(env.proc.base, fds[0], guest_name(g),
@@ -164,7 +189,6 @@ start_request(struct start *s, struct rpc_error *err)
 	if (CHAN_SEND(env.proc.parent, MSG_LAUNCH, msg_launch, &m,
 	    fds[1]) == -1)
 		goto fail;
-	s->waiting++;
 	return (0);
 
  fail:
@@ -295,8 +319,20 @@ start_launched(const struct msg_launched *m)
 	if ((s = start_find(m->id)) == NULL)
 		return;		/* its end is reported all the same */
 	g = s->guest;
+	rpc_error_clear(&err);
+	if (m->error == EBUSY && !env.proc.setup.session &&
+	    s->uids < UIDS_TRY_MAX) {
+		/* something of a guest that we do not know of is left */
+		if (start_uid(g, &err) == -1 || status_update(g) == -1 ||
+		    start_launch(s, &err) == -1) {
+			rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
+			    "cannot launch domain '%s': %s", guest_name(g),
+			    m->text);
+			start_failed(g, &err);
+		}
+		return;
+	}
 	if (m->error != 0) {
-		rpc_error_clear(&err);
 		rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
 		    "cannot launch domain '%s': %s", guest_name(g), m->text);
 		start_failed(g, &err);
@@ -313,17 +349,35 @@ start_launched(const struct msg_launched *m)
 static void
 start_plan(struct start *s)
 {
+	struct rpc_error	 err;
+
+	if (s->waiting > 0 || s->planned)
+		return;
+	rpc_error_clear(&err);
+	if (s->plan == NULL)
+		rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
+		    "the launcher of domain '%s' has ended at once; its log "
+		    "may say why", guest_name(s->guest));
+	else if (start_tell(s) == -1)
+		rpc_error_sys(&err, RPCD_QEMU, "cannot tell the launcher of "
+		    "domain '%s' what to do", guest_name(s->guest));
+	if (err.code != RPCE_OK)
+		start_failed(s->guest, &err);
+}
+
+static int
+start_tell(struct start *s)
+{
 	struct guest		*g = s->guest;
 	struct msg_plan		 plan = { 0 };
 	struct msg_plan_file	 file;
 	char			 lock[] = "lock";
 	char			*xml;
 	size_t			 i;
-	int			 fd;
+	int			 fd, lockfd;
 
-	if (s->waiting > 0 || s->planned)
-		return;
-	s->planned = 1;
+	if ((lockfd = status_lock(g)) == -1)
+		return (-1);
 	/* that there is a password is among QEMU's arguments */
 	if ((xml = domain_format(g->live, DOMAIN_FORMAT_SECURE)) == NULL)
 		fatal(NULL);
@@ -331,8 +385,13 @@ start_plan(struct start *s)
 	plan.start_timeout_s = env.conf.start_timeout_s;
 	fd = body_seal(xml, strlen(xml));
 	freezero(xml, strlen(xml));
-	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1)
-		fatal("cannot pass on a plan");
+	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1) {
+		if (fd != -1)
+			close(fd);
+		close(lockfd);
+		return (-1);
+	}
+	s->planned = 1;
 	CHAN_SEND(s->plan, MSG_PLAN, msg_plan, &plan, fd);
 	for (i = 0; i < s->fds.n; i++) {
 		if (s->fds.v[i].fd == -1)
@@ -342,11 +401,10 @@ start_plan(struct start *s)
 		    s->fds.v[i].fd);
 		s->fds.v[i].fd = -1;
 	}
-	if ((fd = status_lock(g)) == -1)
-		fatal("guest %s: its status file", guest_name(g));
 	file.key = lock;
-	CHAN_SEND(s->plan, MSG_PLAN_FILE, msg_plan_file, &file, fd);
+	CHAN_SEND(s->plan, MSG_PLAN_FILE, msg_plan_file, &file, lockfd);
 	chan_send(s->plan, MSG_PLAN_GO, NULL, NULL, -1);
+	return (0);
 }
 
 /* The launcher has read its plan, or has gone; either way it says so. */

@@ -28,7 +28,8 @@
 #define STATUS_HEAD_MAX	1024		/* bytes before the XML */
 #define STATUS_FORMAT	"qemud status 1\n"	\
 	"id %d\nuid %u\nlauncher %d\nqemu %d\npersistent %d\npaused %d\n" \
-	"state %d\nreason %d\n\n"
+	"state %d\nreason %d\n"
+#define STATUS_BOOT	"boot "		/* then the XML after an empty line */
 
 struct status {
 	int		 id;
@@ -39,6 +40,7 @@ struct status {
 	int		 paused;
 	int		 state;
 	int		 reason;
+	int		 same_boot;	/* the pids may still be good */
 };
 
 static void	 status_file(char *, size_t, const struct guest *,
@@ -46,7 +48,8 @@ static void	 status_file(char *, size_t, const struct guest *,
 static void	 status_adopt(const char *);
 static struct guest *
 		 status_read(const char *, struct status *);
-static int	 status_held(const char *);
+static int	 status_held(const char *, int *);
+static void	 status_discard(const char *);
 
 static void
 status_file(char *buf, size_t size, const struct guest *g, const char *suffix)
@@ -95,9 +98,10 @@ status_update(struct guest *g)
 	status_file(tmp, sizeof(tmp), g, "new");
 	if ((xml = domain_format(g->live, DOMAIN_FORMAT_SECURE)) == NULL)
 		fatal(NULL);
-	len = asprintf(&all, STATUS_FORMAT "%s", g->live->id, g->uid,
-	    (int)g->launcher_pid, (int)g->qemu_pid, g->persistent,
-	    g->want_paused, (int)g->shown, g->reason, xml);
+	len = asprintf(&all, STATUS_FORMAT STATUS_BOOT "%s\n\n%s",
+	    g->live->id, g->uid, (int)g->launcher_pid, (int)g->qemu_pid,
+	    g->persistent, g->want_paused, (int)g->shown, g->reason,
+	    env.boot_id, xml);
 	free(xml);
 	if (len == -1)
 		fatal(NULL);
@@ -144,38 +148,77 @@ status_load(void)
 	closedir(dir);
 }
 
-/* The guest runs if its launcher does. */
+/*
+ * The guest runs if its launcher does; or if its QEMU does, which can then be
+ * looked at and ended, but not talked to.
+ */
 static void
 status_adopt(const char *file)
 {
 	struct status	 st;
 	struct guest	*g;
+	int		 held;
 
 	if ((g = status_read(file, &st)) == NULL) {
-		unlinkat(env.dirs[DIR_RUN], file, 0);
+		/* a guest that runs is not forgotten, though of no use */
+		status_discard(file);
 		return;
 	}
 	start_seen_id(st.id);
-	if ((g->lock = status_held(guest_name(g))) == -1) {
+	held = status_held(guest_name(g), &g->lock);
+	if (!held && !(st.same_boot && host_alive(st.qemu))) {
 		log_warnx("guest %s: has ended meanwhile", guest_name(g));
+		if (g->lock != -1)
+			close(g->lock);
+		g->lock = -1;
+		status_discard(file);
 		domain_free(g->live);
 		g->live = NULL;
 		g->reason = LV_SHUTOFF_CRASHED;
-		unlinkat(env.dirs[DIR_RUN], file, 0);
 		if (!g->persistent)
 			guest_forget(g);
 		return;
 	}
 	guest_step(g, GEV_ADOPT);
 	g->launched = 1;
-	g->adopting = 1;
 	g->uid = st.uid;
-	g->launcher_pid = st.launcher;
 	g->qemu_pid = st.qemu;
 	g->want_paused = st.paused != 0;
 	g->shown = st.state;
 	g->reason = st.reason;
-	env.adopting++;
+	if (held)
+		g->launcher_pid = st.launcher;
+	else
+		log_warnx("guest %s: its launcher has ended, so nobody can "
+		    "talk to it; it runs on", guest_name(g));
+	if (g->internal) {
+		guest_kill(g, NULL, 0);
+		return;
+	}
+	guest_watch(g);
+	if (held) {
+		g->adopting = 1;
+		env.adopting++;
+	}
+}
+
+/* Of no guest that we know of. */
+static void
+status_discard(const char *file)
+{
+	char	 name[PATH_MAX];
+	int	 fd, held;
+
+	strlcpy(name, file, sizeof(name));
+	*strrchr(name, '.') = '\0';
+	held = status_held(name, &fd);
+	if (fd != -1)
+		close(fd);
+	if (held)
+		return;
+	unlinkat(env.dirs[DIR_RUN], file, 0);
+	strlcat(name, ".lock", sizeof(name));
+	unlinkat(env.dirs[DIR_RUN], name, 0);
 }
 
 /* The guest with its live form; NULL after a log line. */
@@ -186,7 +229,7 @@ status_read(const char *file, struct status *st)
 	struct rpc_error	 err;
 	struct domain		*d = NULL;
 	struct guest		*g;
-	char			*data, *xml;
+	char			*data, *xml, *boot;
 	size_t			 len;
 
 	data = file_read(env.dirs[DIR_RUN], file, XML_MAX_BYTES, &len);
@@ -195,15 +238,18 @@ status_read(const char *file, struct status *st)
 		return (NULL);
 	}
 	memset(st, 0, sizeof(*st));
-	xml = strstr(data, "\n\n");
-	if (xml == NULL || sscanf(data, STATUS_FORMAT, &st->id, &st->uid,
+	if ((xml = strstr(data, "\n\n")) == NULL || sscanf(data, STATUS_FORMAT, &st->id, &st->uid,
 	    &st->launcher, &st->qemu, &st->persistent, &st->paused,
 	    &st->state, &st->reason) != 8) {
 		log_warnx("%s/guests/%s is no status file", env.conf.run, file);
 		free(data);
 		return (NULL);
 	}
+	*xml = '\0';
 	xml += 2;
+	boot = strstr(data, "\n" STATUS_BOOT);
+	st->same_boot = boot != NULL && *env.boot_id != '\0' &&
+	    strcmp(boot + strlen("\n" STATUS_BOOT), env.boot_id) == 0;
 	if (domain_parse(xml, strlen(xml), DOMAIN_PARSE_LIVE, &d,
 	    &derr) == -1) {
 		log_warnx("%s/guests/%s: line %d: %s", env.conf.run, file,
@@ -228,24 +274,23 @@ status_read(const char *file, struct status *st)
 			return (NULL);
 		}
 	}
+	g->internal = d->name[0] == '.';
 	g->live = d;
 	return (g);
 }
 
-/* A descriptor of the lock file if somebody holds the lock, else -1. */
+/* Does somebody hold the lock?  *fd is the file, -1 if there is none. */
 static int
-status_held(const char *name)
+status_held(const char *name, int *fd)
 {
 	char	 path[PATH_MAX];
-	int	 fd;
 
 	snprintf(path, sizeof(path), "%s.lock", name);
-	fd = openat(env.dirs[DIR_RUN], path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1)
-		return (-1);
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)
-		return (fd);
-	unlinkat(env.dirs[DIR_RUN], path, 0);
-	close(fd);
-	return (-1);
+	*fd = openat(env.dirs[DIR_RUN], path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (*fd == -1)
+		return (0);
+	if (flock(*fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)
+		return (1);
+	flock(*fd, LOCK_UN);
+	return (0);
 }

@@ -80,9 +80,14 @@ stop_killed(const struct msg_killed *m)
 
 	if ((g = guest_find_id(m->id)) == NULL)
 		return;
-	if (m->error != 0 && m->error != ESRCH)
+	if (m->error != 0 && m->error != ESRCH) {
 		log_warnx("guest %s: the parent cannot end it: %s",
 		    guest_name(g), strerror(m->error));
+		if (host_alive(g->qemu_pid)) {
+			stop_answer(g, RPCE_OPERATION_FAILED);
+			return;
+		}
+	}
 	/* killed without a word, or nothing was left of it */
 	guest_ended(g, OWN_SIGNALLED, 9, "");
 }
@@ -163,6 +168,7 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 	if (!ran)
 		start_finish(g);
 	stop_answer(g, RPCE_OK);
+	guest_adopted(g);
 }
 
 static void
@@ -175,8 +181,9 @@ stop_answer(struct guest *g, enum rpc_code code)
 		if (code == RPCE_OK)
 			call_ok(c, NULL);
 		else
-			call_fail(c, code, "domain '%s' cannot be ended: it "
-			    "was not started by the daemon, and its launcher "
-			    "does not answer", guest_name(g));
+			call_fail(c, code, "domain '%s' cannot be ended: %s",
+			    guest_name(g), g->launched ? "the log says why" :
+			    "it was not started by the daemon, and its "
+			    "launcher does not answer");
 	}
 }
