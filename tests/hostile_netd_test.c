@@ -1319,7 +1319,7 @@ ATF_TC_BODY(launch_too_early, tc)
 	answer_take(launch, &a);
 	ATF_CHECK_EQ(0, a.m.status);
 	answer_clear(&a);
-	guest_op(&r, OP_CONT, OP_OK);
+	guest_go(&r);
 	answer_take(full, &a);
 	ATF_CHECK_EQ(0, a.m.status);
 	answer_clear(&a);
@@ -1534,7 +1534,7 @@ ATF_TC_BODY(monitord_bodies, tc)
 		ATF_CHECK_EQ(0, a.m.status);
 		answer_clear(&a);
 		/* says it has never run, so it is let run, as it was before */
-		guest_op(&r, OP_CONT, OP_OK);
+		guest_go(&r);
 		web.monitor = r.monitor;
 		qemud_settle();
 		if (i == 2)

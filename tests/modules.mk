@@ -18,6 +18,8 @@ USES_outq_test :=	imsg
 
 SRC_hostile_netd_test :=	tests/qemud_peer.c
 USES_hostile_netd_test := rpc imsg
+SRC_qemud_test :=	tests/qemud_peer.c
+USES_qemud_test :=	rpc imsg
 SRC_client_test :=	tests/client_peer.c
 USES_client_test :=	client rpc
 

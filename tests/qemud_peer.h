@@ -78,6 +78,8 @@ int	peer_take(struct peer *, uint32_t, xdrproc_t, void *, size_t);
 	peer_take((p), (type), (xdrproc_t)xdr_##name, (m), sizeof(struct name))
 /* The type of the next message, which stays, or 0 if there is none yet. */
 uint32_t peer_next(struct peer *);
+/* ... that there has to be. */
+uint32_t peer_wait(struct peer *);
 /* Drops all messages until the other side closes; how many there were. */
 size_t	peer_closed(struct peer *);
 void	peer_close(struct peer *);
@@ -138,8 +140,10 @@ void	guest_plan(struct running *, int plan);
 void	guest_register(struct running *, int pid, unsigned int serial,
 	    const own_descriptor *, const int *, u_int);
 void	guest_attached(struct running *);
-/* monitord's part: takes an operation and answers it. */
-void	guest_op(struct running *, enum msg_op_kind, enum msg_op_result);
+/* monitord's part: takes an operation and answers it; all up to OP_CONT. */
+enum msg_op_kind
+	guest_op(struct running *, enum msg_op_result);
+void	guest_go(struct running *);
 void	running_clear(struct running *);
 
 /*
