@@ -30,7 +30,7 @@ static struct qemud	*q;
 static const struct qemud_guest	 web = { "web1", "0123456789abcde", 3 };
 static rp_none			 none;
 
-/* --- helpers ------------------------------------------------------------------- */
+/* --- helpers -------------------------------------------------------------- */
 
 /* Connected as far as the kernel goes. */
 static void
@@ -162,7 +162,7 @@ on_done(struct qemud *client, const struct qemud_reply *r, void *arg)
 		s->order[order_next++ % 8] = (int)r->number;
 }
 
-/* --- URIs ------------------------------------------------------------------------ */
+/* --- URIs ----------------------------------------------------------------- */
 
 ATF_TC(uris);
 ATF_TC_HEAD(uris, tc)
@@ -271,7 +271,7 @@ ATF_TC_BODY(uri_defaults, tc)
 	ATF_CHECK(strstr(err.detail, "too long") != NULL);
 }
 
-/* --- connecting --------------------------------------------------------------------- */
+/* --- connecting ----------------------------------------------------------- */
 
 /* A connection that cannot be. */
 static void
@@ -436,7 +436,7 @@ ATF_TC_BODY(greeting_refused, tc)
 	close(listener);
 }
 
-/* --- calls ------------------------------------------------------------------------------ */
+/* --- calls ---------------------------------------------------------------- */
 
 ATF_TC(overtaking);
 ATF_TC_HEAD(overtaking, tc)
@@ -1114,7 +1114,7 @@ ATF_TC_BODY(lost, tc)
 	close(listener);
 }
 
-/* --- a hostile daemon --------------------------------------------------------------- */
+/* --- a hostile daemon ----------------------------------------------------- */
 
 ATF_TC(malformed);
 ATF_TC_HEAD(malformed, tc)
@@ -1265,7 +1265,7 @@ ATF_TC_BODY(short_bodies, tc)
 	free(buf);
 }
 
-/* --- signs of life -------------------------------------------------------------------- */
+/* --- signs of life -------------------------------------------------------- */
 
 ATF_TC(pong);
 ATF_TC_HEAD(pong, tc)
@@ -1342,7 +1342,7 @@ ATF_TC_BODY(ping, tc)
 	end();
 }
 
-/* --- events ------------------------------------------------------------------------------ */
+/* --- events --------------------------------------------------------------- */
 
 struct heard {
 	int			 n;
@@ -1503,7 +1503,7 @@ ATF_TC_BODY(event_kinds, tc)
 	end();
 }
 
-/* --- streams --------------------------------------------------------------------------------- */
+/* --- streams -------------------------------------------------------------- */
 
 struct tap {
 	struct qemud_stream	*s;
@@ -1893,7 +1893,7 @@ ATF_TC_BODY(stream_limits, tc)
 	}
 }
 
-/* --- words --------------------------------------------------------------------------------------- */
+/* --- words ---------------------------------------------------------------- */
 
 ATF_TC(words);
 ATF_TC_HEAD(words, tc)
