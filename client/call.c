@@ -35,7 +35,7 @@ call_cmp(const struct qemud_call *a, const struct qemud_call *b)
 
 RB_GENERATE(callmap, qemud_call, byserial, call_cmp)
 
-/* --- sending ------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------- */
 
 static struct qemud_call *
 call_alloc(struct qemud *q, unsigned int prog, int procedure,
@@ -164,7 +164,7 @@ call_serial(struct qemud *q)
 	return (q->serial);
 }
 
-/* --- answers --------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 
 static void
 call_unmap(struct qemud_call *c)
@@ -332,7 +332,7 @@ call_destroy(struct qemud_call *c)
 	free(c);
 }
 
-/* --- for programs ------------------------------------------------------------------ */
+/* --- for programs --------------------------------------------------------- */
 
 const struct qemud_reply *
 qemud_call_reply(const struct qemud_call *c)

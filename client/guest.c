@@ -45,7 +45,7 @@ static int	 find_next(struct qemud_call *);
 #define CALL(proc, body)						\
     call_new(q, RP_PROGRAM, PROC_##proc, body, done, arg)
 
-/* --- of nothing ------------------------------------------------------------------ */
+/* --- of nothing ----------------------------------------------------------- */
 
 #define CALL_NONE(name, prog, proc)					\
 struct qemud_call *							\
@@ -65,7 +65,7 @@ CALL_NONE(qemud_capabilities, RP_PROGRAM, connect_get_capabilities)
 CALL_NONE(qemud_host_info, RP_PROGRAM, node_get_info)
 CALL_NONE(qemud_host_free_memory, RP_PROGRAM, node_get_free_memory)
 
-/* --- of a guest ------------------------------------------------------------------- */
+/* --- of a guest ----------------------------------------------------------- */
 
 #define CALL_GUEST(name, proc)						\
 struct qemud_call *							\
@@ -104,7 +104,7 @@ struct qemud_call *							\
 name(struct qemud *q, const struct qemud_guest *g, qemud_done *done,	\
     void *arg)								\
 {									\
-	rp_dom_flags	 a = { guest_dom(g), 0 };				\
+	rp_dom_flags	 a = { guest_dom(g), 0 };			\
 									\
 	return (CALL(proc, &a));					\
 }
@@ -164,7 +164,7 @@ qemud_guest_log(struct qemud *q, const struct qemud_guest *g,
 	return (call_new(q, OWN_PROGRAM, PROC_guest_log, &a, done, arg));
 }
 
-/* --- finding ---------------------------------------------------------------------- */
+/* --- finding -------------------------------------------------------------- */
 
 struct qemud_call *
 qemud_guest_list(struct qemud *q, unsigned int flags, qemud_done *done,

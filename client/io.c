@@ -26,7 +26,7 @@ static void	 io_lost(struct qemud *, int);
 static void	 io_ping(struct qemud *);
 static int	 keepalive_send(struct qemud *, int);
 
-/* --- output ------------------------------------------------------------------ */
+/* --- output --------------------------------------------------------------- */
 
 /* Takes buf, also on failure. */
 int
@@ -129,7 +129,7 @@ io_send(struct qemud *q, const struct frame_header *h, const void *body,
 	return (outq_take(&q->out, buf, FRAME_HEAD + len));
 }
 
-/* --- input ------------------------------------------------------------------- */
+/* --- input ---------------------------------------------------------------- */
 
 /* Nothing is to be read until a stream goes on. */
 int
@@ -251,7 +251,7 @@ io_lost(struct qemud *q, int error)
 		    strerror(error));
 }
 
-/* --- signs of life -------------------------------------------------------------- */
+/* --- signs of life -------------------------------------------------------- */
 
 static int
 keepalive_send(struct qemud *q, int procedure)

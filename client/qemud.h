@@ -49,7 +49,7 @@ struct qemud;			/* a connection */
 struct qemud_call;		/* a call, until it has been answered */
 struct qemud_stream;		/* a console */
 
-/* --- errors ---------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------- */
 
 /* What kind.  A daemon may send numbers that are not listed here. */
 enum qemud_code {
@@ -68,7 +68,7 @@ enum qemud_code {
 	QEMUD_ERR_NO_GUEST =		42,
 	QEMUD_ERR_AUTH =		45,
 	QEMUD_ERR_INVALID_STATE =	55,	/* not as things are now */
-	QEMUD_ERR_CONFIG =		67,	/* cannot be done on this host */
+	QEMUD_ERR_CONFIG =		67,	/* not on this host */
 	QEMUD_ERR_TIMEOUT =		68,
 	QEMUD_ERR_ARG_UNSUPPORTED =	74,
 	QEMUD_ERR_ABORTED =		78,
@@ -85,7 +85,7 @@ struct qemud_error {
 					   cause, others may follow */
 };
 
-/* --- what answers consist of ----------------------------------------------- */
+/* --- what answers consist of ---------------------------------------------- */
 
 struct qemud_guest {
 	const char	*name;
@@ -159,7 +159,7 @@ struct qemud_reply {
 /* Gets the answer.  It may make calls, and close the connection. */
 typedef void (qemud_done)(struct qemud *, const struct qemud_reply *, void *);
 
-/* --- connections ------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 enum qemud_status {
 	QEMUD_CONNECTING,
@@ -245,7 +245,7 @@ void		 qemud_on_change(struct qemud *, qemud_changed *, void *);
  */
 int		 qemud_keepalive(struct qemud *, unsigned int, unsigned int);
 
-/* --- calls ------------------------------------------------------------------- */
+/* --- calls ---------------------------------------------------------------- */
 
 /*
  * Every call below takes, at the end, a function and its argument.  With a
@@ -435,7 +435,7 @@ struct qemud_call *qemud_guest_monitor(struct qemud *,
 		    const struct qemud_guest *, const char *, unsigned int,
 		    qemud_done *, void *);
 
-/* --- events ------------------------------------------------------------------ */
+/* --- events --------------------------------------------------------------- */
 
 enum qemud_event_id {
 	QEMUD_EVENT_LIFECYCLE =		0,	/* detail[0], detail[1] */
@@ -487,10 +487,10 @@ struct qemud_call *qemud_subscribe(struct qemud *, enum qemud_event_id,
 struct qemud_call *qemud_unsubscribe(struct qemud *, int64_t, qemud_done *,
 		    void *);
 
-/* --- consoles ------------------------------------------------------------------- */
+/* --- consoles ------------------------------------------------------------- */
 
 enum {
-	QEMUD_CONSOLE_FORCE =		1 << 0	/* take it from another client */
+	QEMUD_CONSOLE_FORCE =		1 << 0	/* take it away */
 };
 
 /*
@@ -535,14 +535,14 @@ void		 qemud_stream_finish(struct qemud_stream *);
 /* Ends it now; no function is called any more. */
 void		 qemud_stream_abort(struct qemud_stream *);
 
-/* --- words ---------------------------------------------------------------------- */
+/* --- words ---------------------------------------------------------------- */
 
 /* Never NULL; "unknown" for numbers that this version does not know. */
 const char	*qemud_state_text(int);			/* "running" */
-const char	*qemud_reason_text(int, int);		/* of a state: "booted" */
+const char	*qemud_reason_text(int, int);		/* of it: "booted" */
 const char	*qemud_event_text(int);			/* "lifecycle" */
 const char	*qemud_lifecycle_text(int);		/* "started" */
-const char	*qemud_detail_text(int, int);		/* of that: "booted" */
+const char	*qemud_detail_text(int, int);		/* of it: "booted" */
 
 /* Of 36 characters and NUL; -1 with EINVAL if a text is no UUID. */
 void		 qemud_uuid_format(const unsigned char[16], char[37]);

@@ -155,7 +155,7 @@ stream_send(struct qemud_stream *s, enum frame_status status,
 	return (io_send(s->q, &h, data, len));
 }
 
-/* --- what arrives -------------------------------------------------------------- */
+/* --- what arrives --------------------------------------------------------- */
 
 static struct qemud_stream *
 stream_find(struct qemud *q, const struct frame_header *h)

@@ -163,7 +163,8 @@ percent_decode(const char *s, size_t len, char *out, size_t size)
 			if (len - i < 3 || hex_digit(s[i + 1]) == -1 ||
 			    hex_digit(s[i + 2]) == -1)
 				return (-1);
-			c = (char)(hex_digit(s[i + 1]) << 4 | hex_digit(s[i + 2]));
+			c = (char)(hex_digit(s[i + 1]) << 4 |
+			    hex_digit(s[i + 2]));
 			i += 2;
 		}
 		if (c == '\0' || n + 1 >= size)

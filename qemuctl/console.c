@@ -167,7 +167,7 @@ console_say(const struct console *con, const char *what)
 	free(name);
 }
 
-/* --- the stream ------------------------------------------------------------------ */
+/* --- the stream ----------------------------------------------------------- */
 
 static void
 on_open(struct qemud_stream *s, void *arg)
@@ -225,7 +225,7 @@ on_end(struct qemud_stream *s, const struct qemud_error *e, void *arg)
 	}
 }
 
-/* --- standard input and output ----------------------------------------------------- */
+/* --- standard input and output -------------------------------------------- */
 
 /* Only a person can type the escape; from elsewhere it is data. */
 static void
@@ -283,7 +283,7 @@ out_write(struct console *con)
 		qemud_stream_pause(con->stream, 0);
 }
 
-/* --- the terminal --------------------------------------------------------------------- */
+/* --- the terminal --------------------------------------------------------- */
 
 static void
 raw_on(struct console *con)

@@ -102,11 +102,19 @@ enum status
 ctl_failx(struct ctl *ctl, enum status status, const char *fmt, ...)
 {
 	va_list	 ap;
+	char	*raw, *text;
+	int	 n;
 
 	fflush(stdout);
 	va_start(ap, fmt);
-	vwarnx(fmt, ap);
+	n = vasprintf(&raw, fmt, ap);
 	va_end(ap);
+	if (n == -1)
+		err(CTL_FAILED, NULL);
+	text = out_printable(raw, n, 0);
+	warnx("%s", text);
+	free(text);
+	free(raw);
 	if (ctl->status == CTL_OK)
 		ctl->status = status;
 	return (status);

@@ -81,7 +81,7 @@ edit_once(struct edit *e, char **after)
 		return (0);
 	if (strcmp(*after, e->before) != 0)
 		return (edit_take(e, *after));
-	warnx("%s: nothing was changed", e->guest->name);
+	ctl_failx(e->ctl, CTL_OK, "%s: nothing was changed", e->guest->name);
 	return (1);
 }
 
@@ -164,7 +164,7 @@ file_remove(const struct edit *e)
 		warn("%s", e->dir);
 }
 
-/* --- the editor ------------------------------------------------------------------- */
+/* --- the editor ----------------------------------------------------------- */
 
 /* 0: complained. */
 static int
@@ -220,7 +220,7 @@ editor_exec(const struct edit *e)
 	_exit(127);
 }
 
-/* --- back to the daemon -------------------------------------------------------------- */
+/* --- back to the daemon --------------------------------------------------- */
 
 /* 0: complained, the text is still to be dealt with. */
 static int

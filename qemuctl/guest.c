@@ -55,7 +55,7 @@ static void	 stop_event(struct qemud *, const struct qemud_event *,
 		    void *);
 static int64_t	 clock_ms(void);
 
-/* --- to any number of guests ---------------------------------------------------- */
+/* --- to any number of guests ---------------------------------------------- */
 
 #define VERB(how, arguments, cannot, done)				\
 static struct qemud_call *						\
@@ -168,7 +168,7 @@ cmd_undefine(struct ctl *ctl, int argc, char *argv[])
 	return (verb_plain(ctl, &verb_undefine, argc, argv));
 }
 
-/* --- stop: ask, and wait --------------------------------------------------------- */
+/* --- stop: ask, and wait -------------------------------------------------- */
 
 enum status
 cmd_stop(struct ctl *ctl, int argc, char *argv[])
@@ -293,7 +293,7 @@ clock_ms(void)
 	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
 }
 
-/* --- from files ------------------------------------------------------------------- */
+/* --- from files ----------------------------------------------------------- */
 
 static enum status
 from_file(struct ctl *ctl, from_xml *call, const char *path,
@@ -333,7 +333,7 @@ cmd_create(struct ctl *ctl, int argc, char *argv[])
 	    flags, "cannot create this", "started"));
 }
 
-/* --- settings ---------------------------------------------------------------------- */
+/* --- settings ------------------------------------------------------------- */
 
 enum status
 cmd_autostart(struct ctl *ctl, int argc, char *argv[])

@@ -27,11 +27,12 @@ static int	 status_index(const char *, const char *, size_t *,
 		    const char **);
 static json_t	*param_json(const struct qemud_param *);
 static void	 status_print(json_t *);
+static json_t	*host_json(struct ctl *);
 static void	 fields_print(const json_t *, const struct column *, size_t);
 static void	 version_add(struct ctl *, json_t *, const char *,
 		    struct qemud_call *);
 
-/* --- guests -------------------------------------------------------------------- */
+/* --- guests --------------------------------------------------------------- */
 
 enum status
 cmd_list(struct ctl *ctl, int argc, char *argv[])
@@ -164,7 +165,7 @@ list_row(struct ctl *ctl, const struct qemud_guest *g,
 	return (row);
 }
 
-/* --- the daemon ------------------------------------------------------------------- */
+/* --- the daemon ----------------------------------------------------------- */
 
 enum status
 cmd_status(struct ctl *ctl, int argc, char *argv[])
@@ -313,7 +314,7 @@ status_print(json_t *j)
 	json_decref(j);
 }
 
-/* --- the host ---------------------------------------------------------------------- */
+/* --- the host ------------------------------------------------------------- */
 
 enum status
 cmd_host(struct ctl *ctl, int argc, char *argv[])
@@ -330,45 +331,12 @@ cmd_host(struct ctl *ctl, int argc, char *argv[])
 		{ "memory_kib", "memory", CELL_MEMORY },
 		{ "free_memory_kib", "free", CELL_MEMORY }
 	};
-	const struct qemud_reply	*name, *info, *mem;
-	struct qemud_call		*c[3];
-	json_t				*j = NULL;
-	size_t				 i;
+	json_t				*j;
 
 	ctl_getopt(ctl, argc, argv, "");
 	if (argc != optind)
 		ctl_misuse(ctl);
-	c[0] = qemud_hostname(ctl->q, NULL, NULL);
-	c[1] = qemud_host_info(ctl->q, NULL, NULL);
-	c[2] = qemud_host_free_memory(ctl->q, NULL, NULL);
-	name = qemud_wait(c[0], -1);
-	info = qemud_wait(c[1], -1);
-	mem = qemud_wait(c[2], -1);
-	if (name->error != NULL)
-		ctl_fail(ctl, NULL, "cannot ask for the host's name",
-		    name->error);
-	else if (info->error != NULL)
-		ctl_fail(ctl, NULL, "cannot ask about the host",
-		    info->error);
-	else if (mem->error != NULL)
-		ctl_fail(ctl, NULL, "cannot ask for the host's memory",
-		    mem->error);
-	else
-		j = json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:i, "
-		    "s:I, s:I}",
-		    "hostname", json_text(name->text, name->len),
-		    "arch", json_text(info->host->model,
-		    strlen(info->host->model)),
-		    "cpus", info->host->cpus, "mhz", info->host->mhz,
-		    "nodes", info->host->nodes,
-		    "sockets", info->host->sockets,
-		    "cores", info->host->cores,
-		    "threads", info->host->threads,
-		    "memory_kib", (json_int_t)info->host->memory,
-		    "free_memory_kib", (json_int_t)(mem->number / 1024));
-	for (i = 0; i < nitems(c); i++)
-		qemud_call_free(c[i]);
-	if (j == NULL)
+	if ((j = host_json(ctl)) == NULL)
 		return (CTL_FAILED);
 	if (ctl->json)
 		out_json(j, 0);
@@ -377,6 +345,48 @@ cmd_host(struct ctl *ctl, int argc, char *argv[])
 		json_decref(j);
 	}
 	return (CTL_OK);
+}
+
+/* NULL: complained. */
+static json_t *
+host_json(struct ctl *ctl)
+{
+	static const char *const	 cannot[] = {
+		"cannot ask for the host's name",
+		"cannot ask about the host",
+		"cannot ask for the host's memory"
+	};
+	const struct qemud_reply	*r[3];
+	const struct qemud_host		*h;
+	struct qemud_call		*c[3];
+	json_t				*j = NULL;
+	size_t				 i, n = 0;
+
+	c[0] = qemud_hostname(ctl->q, NULL, NULL);
+	c[1] = qemud_host_info(ctl->q, NULL, NULL);
+	c[2] = qemud_host_free_memory(ctl->q, NULL, NULL);
+	for (i = 0; i < nitems(c); i++) {
+		r[i] = qemud_wait(c[i], -1);
+		if (r[i]->error == NULL)
+			n++;
+		else if (n == i)
+			ctl_fail(ctl, NULL, cannot[i], r[i]->error);
+	}
+	if (n == nitems(c)) {
+		h = r[1]->host;
+		j = json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:i, "
+		    "s:I, s:I}",
+		    "hostname", json_text(r[0]->text, r[0]->len),
+		    "arch", json_text(h->model, strlen(h->model)),
+		    "cpus", h->cpus, "mhz", h->mhz, "nodes", h->nodes,
+		    "sockets", h->sockets, "cores", h->cores,
+		    "threads", h->threads,
+		    "memory_kib", (json_int_t)h->memory,
+		    "free_memory_kib", (json_int_t)(r[2]->number / 1024));
+	}
+	for (i = 0; i < nitems(c); i++)
+		qemud_call_free(c[i]);
+	return (j);
 }
 
 static void
@@ -397,7 +407,7 @@ fields_print(const json_t *j, const struct column *fields, size_t n)
 	}
 }
 
-/* --- versions ------------------------------------------------------------------------ */
+/* --- versions ------------------------------------------------------------- */
 
 /* Ours is known even if nobody can be reached. */
 enum status

@@ -122,7 +122,7 @@ interactive(struct ctl *ctl, const struct qemud_guest *g, unsigned int flags)
 	free(name);
 }
 
-/* --- log ------------------------------------------------------------------------- */
+/* --- log ------------------------------------------------------------------ */
 
 enum status
 cmd_log(struct ctl *ctl, int argc, char *argv[])

@@ -133,7 +133,7 @@ out_cell(const json_t *v, enum cell kind, char *buf, size_t size)
 	return ("-");
 }
 
-/* --- tables ------------------------------------------------------------------ */
+/* --- tables --------------------------------------------------------------- */
 
 /* Of the terminal that we write to; 0: as much as is needed. */
 unsigned int
@@ -272,7 +272,7 @@ out_table(json_t *rows, const struct column *cols, size_t n)
 	json_decref(rows);
 }
 
-/* --- JSON ----------------------------------------------------------------------- */
+/* --- JSON ----------------------------------------------------------------- */
 
 /* Printed at once, in a single line or as people read it; consumes it. */
 void

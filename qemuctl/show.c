@@ -142,7 +142,7 @@ show_answers(struct ctl *ctl, json_t *j, const struct qemud_guest *g)
 	return (ok);
 }
 
-/* --- for people -------------------------------------------------------------------- */
+/* --- for people ----------------------------------------------------------- */
 
 /* "name          value" in a form that is safe to show. */
 static void
