@@ -1,13 +1,14 @@
-# Programs on python3-libvirt, on the system instance.
+# Programs on python3-libvirt.
 
 . "$SRCDIR/tests/lib.sh"
+. "$SRCDIR/tests/virsh.sh"
 
 # python SCRIPT ARGUMENT ...
 python() {
 	script=$1
 	shift
-	atf_check -o save:said timeout 200 /usr/bin/python3 -B \
-	    "$SRCDIR/tests/python/$script" "$@"
+	client python /usr/bin/python3 -B "$SRCDIR/tests/python/$script"
+	atf_check ./python "$@"
 }
 
 a_case() {
@@ -15,10 +16,11 @@ a_case() {
 	eval "$1_head() {
 		atf_set descr '$2'
 		atf_set require.user root
-		atf_set require.progs 'virsh qemu-system-x86_64 /usr/bin/python3'
+		atf_set require.progs 'virsh qemu-system-x86_64 /usr/bin/python3 useradd'
 	}
 	$1_cleanup() {
 		suite_stop
+		session_end
 	}"
 }
 
@@ -56,6 +58,64 @@ none_left() {
 	    $1 >= f && $1 < f + 64 && $2 !~ /^Z/' | grep .
 }
 
+a_case calls "What clients ask, from connecting to undefining"
+calls_body() {
+	suite_system
+	python calls.py "$FULL"
+}
+
+a_case events "Events, through the event loop"
+events_body() {
+	suite_system
+	python events.py "$FULL" "$RO"
+}
+
+a_case calls_session "The same, from a session instance"
+calls_session_body() {
+	session
+	clients
+	python calls.py "$FULL"
+}
+
+a_case events_session "The same, from a session instance"
+events_session_body() {
+	session
+	clients
+	python events.py "$FULL" "$RO"
+}
+
+a_case connections "Many connections at once, and many after another"
+connections_body() {
+	suite_system
+	python connections.py "$FULL" "$RO" 100
+}
+
+a_case close "Clients are told when the daemon dies"
+close_body() {
+	suite_system
+	for who in qemud "netd full" parent; do
+		rm -f ready
+		timeout 100 /usr/bin/python3 -B \
+		    "$SRCDIR/tests/python/close.py" "$FULL" ready &
+		pid=$!
+		wait_until test -e ready
+		case $who in
+		parent)	kill -KILL "$(cat "$SYS/pid")" ;;
+		*)	kill -KILL "$(suite_child "$who")" ;;
+		esac
+		wait $pid || atf_fail "$who: clients were not told"
+		[ "$who" = parent ] || wait_until virsh -c "$FULL" uri ||
+		    atf_fail "$who did not come back"
+	done
+	suite_system_run
+}
+
 atf_init_test_cases() {
 	atf_add_test_case errors
+	atf_add_test_case calls
+	atf_add_test_case events
+	atf_add_test_case calls_session
+	atf_add_test_case events_session
+	atf_add_test_case connections
+	atf_add_test_case close
 }

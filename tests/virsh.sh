@@ -1,7 +1,9 @@
 # Stock virsh against an instance of the suite: what the tests of the system
 # and of the session instance share.  Sourced after tests/lib.sh, used after
-# suite_system or suite_session:
+# suite_system or session:
 #
+#	session			suite_session, with a user made for it
+#	session_end		removes the user, after suite_stop
 #	clients			./v: virsh on the full socket, as the user of
 #				the instance; ./vr: virsh -r on the other one
 #	client NAME COMMAND...	another program that runs as that user
@@ -14,6 +16,30 @@
 #	said NAME TEXT [COUNT]	waits until the guest has, on its console
 #
 # The functions at the end are the bodies of test cases.
+
+session() {
+	echo "qemud-test-$$" >user
+	useradd -M -d "$SES" -s /bin/sh "$(cat user)" || {
+		rm user
+		atf_fail "cannot make a user"
+	}
+	suite_session "$(cat user)"
+}
+
+# Nobody else has this user: what is left of it ends.
+session_end() {
+	[ -s user ] || return 0
+	wait_until nobody_left "$(cat user)"
+	userdel "$(cat user)"
+	rm user
+}
+
+nobody_left() {
+	left=$(ps -u "$1" -o stat=,pid= | awk '$1 !~ /^Z/ { print $2 }')
+	# shellcheck disable=SC2086
+	[ -z "$left" ] || kill -KILL $left
+	[ -z "$left" ]
+}
 
 clients() {
 	_as=
@@ -31,7 +57,7 @@ client() {
 	shift
 	# shellcheck disable=SC2086
 	echo "#! /bin/sh
-exec timeout 120" $_as "$@" '"$@"' >"$_name"
+exec timeout 200" $_as "$@" '"$@"' >"$_name"
 	chmod 755 "$_name"
 }
 

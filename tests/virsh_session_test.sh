@@ -14,37 +14,14 @@ a_case() {
 	$1_cleanup() {
 		clients_stop
 		suite_stop
-		remove_user
+		session_end
 	}"
-}
-
-# Nobody else has this user: what is left of it ends.
-remove_user() {
-	[ -s user ] || return 0
-	wait_until nobody_left "$(cat user)"
-	userdel "$(cat user)"
-	rm user
-}
-
-nobody_left() {
-	left=$(ps -u "$1" -o stat=,pid= | awk '$1 !~ /^Z/ { print $2 }')
-	[ -z "$left" ] || kill -KILL $left
-	[ -z "$left" ]
-}
-
-session() {
-	echo "qemud-test-$$" >user
-	useradd -M -d "$SES" -s /bin/sh "$(cat user)" || {
-		rm user
-		atf_fail "cannot make a user"
-	}
-	suite_session "$(cat user)"
-	clients
 }
 
 a_case host "The connection, the host, what there is none of"
 host_body() {
 	session
+	clients
 	virsh_host session
 	# it all belongs to the user, and is for nobody else
 	atf_check -o empty find "$SES/.qemud.d" "$SES/run" ! -user "$(cat user)"
@@ -56,6 +33,7 @@ host_body() {
 a_case definition "Definitions: made, described, renamed, removed"
 definition_body() {
 	session
+	clients
 	virsh_definition
 	atf_check -o empty find "$SES/.qemud.d" -name "web*.xml"
 }
@@ -63,12 +41,14 @@ definition_body() {
 a_case list "Each filter of list"
 list_body() {
 	session
+	clients
 	virsh_list
 }
 
 a_case look "What a running domain shows"
 look_body() {
 	session
+	clients
 	truncate -s 1M "$SES/one" "$SES/two"
 	chown "$(cat user)" "$SES/one"
 	virsh_look "$SES/one" "$SES/two"
@@ -77,12 +57,14 @@ look_body() {
 a_case life "A real guest from start to end, with its events"
 life_body() {
 	session
+	clients
 	virsh_life
 }
 
 a_case console "The serial line on a terminal"
 console_body() {
 	session
+	clients
 	virsh_console
 }
 
