@@ -25,3 +25,5 @@ USES_client_test :=	client rpc
 
 SRC_image_test :=	qemud/image.c
 USES_image_test :=	imsg
+SRC_qemuctl_test :=	tests/client_peer.c
+USES_qemuctl_test :=	client rpc
