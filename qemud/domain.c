@@ -334,7 +334,8 @@ LOOK(domain_get_vcpus_flags, rp_dom_flags, dom)
 	if (a->flags & LV_VCPU_GUEST) {
 		call_fail(c, call_readonly(c) ? RPCE_OPERATION_DENIED :
 		    RPCE_OPERATION_UNSUPPORTED, "%s", call_readonly(c) ?
-		    "read only access prevents asking the guest agent" :
+		    "read only access prevents virDomainGetVcpusFlags with "
+		    "the guest agent" :
 		    "the guest agent is not supported yet");
 		return;
 	}
