@@ -15,7 +15,8 @@ children_head() {
 children_body() {
 	suite_system
 	uids=
-	for pid in $(pgrep -P "$(cat "$SYS/pid")"); do
+	for pid in $(pgrep -P "$(cat "$SYS/pid")" -f \
+	    '^(qemud([^-]|$)|netd|monitord)'); do
 		name=$(tr '\0' ' ' <"/proc/$pid/cmdline")
 		for set in CapInh CapPrm CapEff CapAmb; do
 			atf_check_equal "$name: 0000000000000000" \
