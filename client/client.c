@@ -58,7 +58,9 @@ qemud_open(const char *uri, unsigned int flags)
 	TAILQ_INIT(&q->subscriptions);
 	RB_INIT(&q->map);
 	rpc_error_clear(&err);
-	if (target_parse(uri, flags & QEMUD_OPEN_READ_ONLY, &q->target,
+	if (flags & ~(QEMUD_OPEN_READ_ONLY | QEMUD_OPEN_NO_START))
+		client_fail(q, RPCE_INVALID_ARG, "unknown flags 0x%x", flags);
+	else if (target_parse(uri, flags & QEMUD_OPEN_READ_ONLY, &q->target,
 	    &err) == -1)
 		client_fail_error(q, &err);
 	else
@@ -133,6 +135,7 @@ qemud_timeout_ms(const struct qemud *q)
 	int64_t	 t = 0, now;
 
 	if (q->failed || !TAILQ_EMPTY(&q->ready) || streams_due(q) ||
+	    (q->left && !io_stopped(q)) ||
 	    (q->stage == STAGE_GREETING && !q->greeted))
 		return (0);
 	if (q->stage == STAGE_STARTING || q->stage == STAGE_RETRY)
@@ -257,6 +260,7 @@ client_fail_error(struct qemud *q, const struct rpc_error *err)
 		return (-1);
 	q->stage = STAGE_CLOSED;
 	q->failed = 1;
+	q->left = 0;
 	q->err = *err;
 	error_show(&q->err, &q->error);
 	q->retry_at = q->deadline = 0;

@@ -156,6 +156,7 @@ struct qemud {
 
 	int			 greeted;
 	struct framer		 in;
+	int			 left;		/* frames in it, by a pause */
 	struct outq		 out;
 	struct outq		 held;		/* until it is open */
 	uint32_t		 serial;

@@ -193,7 +193,7 @@ io_frames(struct qemud *q)
 	struct frame	 f;
 	int		 n = 0;
 
-	while (q->stage != STAGE_CLOSED && !io_stopped(q) &&
+	while (q->stage != STAGE_CLOSED && !(q->left = io_stopped(q)) &&
 	    (n = framer_next(&q->in, &f)) == 1)
 		if (io_frame(q, &f) == -1)
 			client_fail(q, RPCE_RPC, "the daemon sent what is not "

@@ -15,8 +15,7 @@
 
 #include "qemuctl/qemuctl.h"
 
-static enum status	 status_of(const struct ctl *,
-			    const struct qemud_error *);
+static enum status	 status_of(const struct qemud_error *);
 static void		 complain(const char *);
 static char		*read_all(int);
 
@@ -71,7 +70,7 @@ enum status
 ctl_fail(struct ctl *ctl, const char *guest, const char *what,
     const struct qemud_error *e)
 {
-	enum status	 status = status_of(ctl, e);
+	enum status	 status = status_of(e);
 	char		*text, *name, *line, *rest;
 
 	fflush(stdout);
@@ -121,7 +120,7 @@ ctl_failx(struct ctl *ctl, enum status status, const char *fmt, ...)
 }
 
 static enum status
-status_of(const struct ctl *ctl, const struct qemud_error *e)
+status_of(const struct qemud_error *e)
 {
 	switch (e->code) {
 	case QEMUD_ERR_NO_GUEST:

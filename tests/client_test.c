@@ -305,6 +305,8 @@ ATF_TC_BODY(refused, tc)
 	char	 cwd[200], to[300];
 
 	ATF_REQUIRE(getcwd(cwd, sizeof(cwd)) != NULL);
+	check_refused("qemud:///system", 1 << 5, QEMUD_ERR_INVALID_ARG, 0,
+	    "0x20");
 	check_refused("qemud://host/", 0, QEMUD_ERR_INVALID_ARG, 0, "TLS");
 	snprintf(to, sizeof(to), "qemud:///system?socket=%s/none", cwd);
 	check_refused(to, 0, QEMUD_ERR_NO_CONNECT, ENOENT,
