@@ -59,7 +59,7 @@ int
 main(int argc, char *argv[])
 {
 	extern char	**environ;
-	struct env	 env = { 0 };
+	static struct env	 env;	/* still in use at exit */
 	int		 ch, check = 0;
 
 	TAILQ_INIT(&env.macros);
