@@ -4,8 +4,9 @@
 # copies all of it to stdout.  Ends as the command does; fails if it ends
 # before the last TEXT, or says nothing for a minute.
 #
-# A newline is typed again until there is an answer: virsh throws away what
-# was typed before its console is there.
+# A newline or control character is typed again until there is an answer:
+# virsh throws away what was typed before its console is there, and sees its
+# escape character only where a read begins.
 
 import os
 import pty
@@ -22,20 +23,20 @@ if pid == 0:
     os.execvp(command[0], command)
 
 seen = b""
-knock = silent = 0
+knock, silent = b"", 0
 while True:
     while script and script[0].encode() in seen:
         seen = seen[seen.index(script[0].encode()) + len(script[0]):]
-        os.write(fd, script[1].encode())
-        knock = script[1] == "\n"
+        answer = script[1].encode()
+        os.write(fd, answer)
+        knock = answer if len(answer) == 1 and answer < b" " else b""
         script = script[2:]
     if not select.select([fd], [], [], 1)[0]:
         silent += 1
         if silent == 60:
             print("nothing for a minute", file=sys.stderr)
             sys.exit(99)
-        if knock:
-            os.write(fd, b"\n")
+        os.write(fd, knock)
         continue
     silent = 0
     try:
