@@ -207,6 +207,10 @@ what_runs() {
 	done
 }
 
+running() {
+	[ "$(./v list --name --state-running | sort | xargs)" = "$1" ]
+}
+
 a_case autostart "What is to start with the machine does so, once"
 autostart_body() {
 	suite_system
@@ -224,7 +228,7 @@ autostart_body() {
 	# the machine has been started since: its run folder was empty
 	rm -rf "$SYS/run"
 	suite_system_run
-	listed "auto byhand" --state-running
+	wait_until running "auto byhand" || atf_fail "$(./v list --all)"
 	listed "auto byhand" --all --autostart
 	atf_check -o ignore ./v destroy byhand
 	suite_down
