@@ -175,10 +175,10 @@ on_open(struct qemud_stream *s, void *arg)
 	struct console	*con = arg;
 
 	con->open = 1;
+	raw_on(con);			/* what is typed from now on is sent */
 	if (con->tty || con->ctl->verbose)
 		console_say(con, con->tty ?
 		    "connected, escape is Ctrl-]" : "connected");
-	raw_on(con);
 }
 
 /* No data: the guest will say nothing more. */
