@@ -110,6 +110,20 @@ close_body() {
 	suite_system_run
 }
 
+a_case keepalive "Keepalive: quiet clients stay, a silent daemon is noticed"
+keepalive_body() {
+	suite_system
+	timeout 100 /usr/bin/python3 -B "$SRCDIR/tests/python/close.py" \
+	    "$FULL" ready silent &
+	pid=$!
+	wait_until test -e ready
+	netd=$(suite_child "netd full")
+	kill -STOP "$netd"
+	wait $pid || atf_fail "clients did not notice"
+	kill -CONT "$netd"
+	wait_until virsh -c "$FULL" uri || atf_fail "it did not go on"
+}
+
 atf_init_test_cases() {
 	atf_add_test_case errors
 	atf_add_test_case calls
@@ -118,4 +132,5 @@ atf_init_test_cases() {
 	atf_add_test_case events_session
 	atf_add_test_case connections
 	atf_add_test_case close
+	atf_add_test_case keepalive
 }

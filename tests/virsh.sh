@@ -161,6 +161,9 @@ virsh_host() {
 	atf_check -s exit:1 -o ignore \
 	    -e match:"qemu:///$_other.* is not served here; qemu:///$1 is" \
 	    ./bare -c "$(echo "$FULL" | sed "s,///$1,///$_other,")" uri
+	atf_check -o match:"^ Id +Name +State$" ./bare "connect $FULL; list --all"
+	atf_check -o match:"^ Id +Name +State$" \
+	    ./bare "connect --readonly $RO; list --all"
 	atf_check -o inline:"$(uname -n)\n\n" ./v hostname
 	cpus=$(nproc --all)
 	memory=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)

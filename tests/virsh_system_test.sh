@@ -240,6 +240,30 @@ autostart_body() {
 	atf_check test ! -L "$SYS/etc/autostart/auto.xml"
 }
 
+a_case sockets "virsh without a URI, on the sockets that libvirt has"
+sockets_body() {
+	# a /run of its own, beside whatever there is
+	unshare -m mount -t tmpfs none /run 2>/dev/null ||
+	    atf_skip "cannot mount"
+	cat >script <<-'EOF'
+		. "$SRCDIR/tests/lib.sh"
+		mount -t tmpfs none /run &&
+		suite_system \
+		    "listen on \"$SYS/run/qemud\" mode 0600 full-control" \
+		    "listen on \"$SYS/run/qemud-ro\" mode 0666 read-only" \
+		    "listen on \"$SYS/run/launch\" mode 0666 launch" \
+		    "listen on \"/run/libvirt/libvirt-sock\" full-control" \
+		    "listen on \"/run/libvirt/libvirt-sock-ro\" read-only" &&
+		virsh uri && virsh -r uri && virsh define off.xml &&
+		virsh -c qemu:///system list --all &&
+		! virsh -r undefine off && virsh undefine off
+	EOF
+	tiny_xml off >off.xml
+	atf_check -o match:"^qemu:///system$" -o match:" off +shut off$" \
+	    -e match:"operation forbidden: read only access" \
+	    timeout 60 unshare -m env -u FULL sh script
+}
+
 atf_init_test_cases() {
 	atf_add_test_case host
 	atf_add_test_case definition
@@ -250,4 +274,5 @@ atf_init_test_cases() {
 	atf_add_test_case folder
 	atf_add_test_case restart
 	atf_add_test_case autostart
+	atf_add_test_case sockets
 }
