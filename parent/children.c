@@ -57,9 +57,11 @@ static void	 child_ended(evutil_socket_t, short, void *);
 static void	 child_restart(evutil_socket_t, short, void *);
 static void	 child_schedule(struct child *);
 static void	 child_closed(struct chan *);
+static void	 child_drained(struct chan *);
+static void	 child_slow(struct chan *);
 static void	 child_kill(struct child *);
 static void	 child_report(const struct child *);
-static void	 links_make(struct child *);
+static int	 links_make(struct child *);
 static struct child *
 		 child_of(enum msg_role);
 static int	 send_dir(struct child *, enum msg_dir, const char *);
@@ -150,7 +152,7 @@ children_chan(enum msg_role role)
 	return (ch != NULL ? ch->chan : NULL);
 }
 
-/* On failure it is tried again after a while. */
+/* On failure it is tried again after a while, and so is what it needs. */
 static void
 child_start(struct child *ch)
 {
@@ -173,9 +175,18 @@ child_start(struct child *ch)
 		spec.out = STDERR_FILENO;
 	ch->started = now();
 	ch->ready = 0;
-	if ((ch->pid = proc_spawn(&spec, &ch->pidfd)) == -1 ||
-	    ch->pidfd == -1)
-		fatal("cannot start %s", path);
+	ch->pid = proc_spawn(&spec, &ch->pidfd);
+	if (ch->pid == -1 || ch->pidfd == -1) {
+		log_warn("cannot start %s", path);
+		close(fds[0]);
+		if (ch->pid != -1) {
+			kill(ch->pid, SIGKILL);
+			waitpid(ch->pid, NULL, 0);
+		}
+		ch->pid = 0;
+		child_schedule(ch);
+		return;
+	}
 	ch->ended = event_new(env->base, ch->pidfd, EV_READ, child_ended, ch);
 	ch->chan = chan_new(env->base, fds[0], msg_role_name(ch->role),
 	    ch->role == ROLE_QEMUD ? from_qemud : from_others, ch,
@@ -183,9 +194,12 @@ child_start(struct child *ch)
 	if (ch->ended == NULL || event_add(ch->ended, NULL) == -1 ||
 	    ch->chan == NULL)
 		fatalx("%s: no memory", msg_role_name(ch->role));
-	if (child_setup(ch) == -1)
-		fatal("%s: cannot set it up", msg_role_name(ch->role));
-	links_make(ch);
+	chan_set_drained(ch->chan, child_drained);
+	if (child_setup(ch) == -1 || links_make(ch) == -1) {
+		log_warnx("%s: cannot set it up", msg_role_name(ch->role));
+		child_kill(ch);
+		return;
+	}
 	chan_send(ch->chan, MSG_SETUP_DONE, NULL, NULL, -1);
 	child_listeners(ch);
 	child_report(ch);
@@ -345,7 +359,7 @@ class_role(enum conf_class class)
 }
 
 /* Connects ch with every peer that is running. */
-static void
+static int
 links_make(struct child *ch)
 {
 	struct child		*peer;
@@ -362,8 +376,10 @@ links_make(struct child *ch)
 			continue;
 		if (peer == NULL || peer->chan == NULL)
 			continue;	/* it is linked when it starts */
-		if (proc_socketpair(fds) == -1)
-			fatal("socketpair");
+		if (proc_socketpair(fds) == -1) {
+			log_warn("socketpair");
+			return (-1);
+		}
 		m.role = peer->role;
 		CHAN_SEND(ch->chan, MSG_SETUP_PEER, msg_setup_peer, &m,
 		    fds[0]);
@@ -371,6 +387,7 @@ links_make(struct child *ch)
 		CHAN_SEND(peer->chan, MSG_SETUP_PEER, msg_setup_peer, &m,
 		    fds[1]);
 	}
+	return (0);
 }
 
 /* qemud knows everybody's pid, for "status". */
@@ -419,6 +436,7 @@ on_open(struct chan *c, void *arg, int fd)
 
 	if (m->mode != OPEN_RO && m->mode != OPEN_RW)
 		return (-1);
+	child_slow(c);
 	image = image_open(env->conf, m->path, m->mode == OPEN_RW, why,
 	    sizeof(why));
 	answer.id = m->id;
@@ -444,15 +462,33 @@ on_offence(struct chan *c, void *arg, int fd)
 	return (0);
 }
 
+/*
+ * Whoever asks faster than it reads the answers, with their descriptors, is
+ * not heard until it has.
+ */
+static void
+child_slow(struct chan *c)
+{
+	if (chan_full(c))
+		chan_hold(c, 1);
+}
+
+static void
+child_drained(struct chan *c)
+{
+	chan_hold(c, 0);
+}
+
 /* It closed, broke the rules, or never was: either way its life is over. */
 static void
 child_closed(struct chan *c)
 {
 	struct child	*ch = chan_owner(c);
 
+	/* in this order, or it would begin to end by itself */
+	child_kill(ch);
 	chan_free(ch->chan);
 	ch->chan = NULL;
-	child_kill(ch);
 }
 
 static void

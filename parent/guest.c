@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -47,7 +48,9 @@ static pid_t	 spawn(const struct msg_launch *, int, int, int *);
 static struct launcher *
 		 launcher_add(const struct msg_launch *, pid_t, int);
 static void	 launcher_ended(evutil_socket_t, short, void *);
-static int	 kill_uid(uid_t);
+static int	 uid_run(uid_t, int (*)(void));
+static int	 uid_kill(void);
+static int	 uid_find(void);
 static int	 kill_named(pid_t, const char *);
 
 static TAILQ_HEAD(, launcher)	 launchers = TAILQ_HEAD_INITIALIZER(launchers);
@@ -99,6 +102,12 @@ launch(const struct msg_launch *m, int fd, pid_t *pid)
 			errno = EBUSY;
 			return ("another guest with its uid is still there");
 		}
+	/* of one that an earlier instance has started, perhaps */
+	if (!env->session && uid_run(m->uid, uid_find) != ESRCH) {
+		close(fd);
+		errno = EBUSY;
+		return ("processes with its uid are still there");
+	}
 	if (nlaunchers >= GUESTS_MAX) {
 		close(fd);
 		errno = EAGAIN;
@@ -260,7 +269,7 @@ guest_kill(struct chan *c, void *arg, int fd)
 		if (m->uid < env->conf->uid_first ||
 		    m->uid > env->conf->uid_last)
 			return (-1);
-		error = kill_uid(m->uid);
+		error = uid_run(m->uid, uid_kill);
 	}
 	answer.error = error;
 	CHAN_SEND(c, MSG_KILLED, msg_killed, &answer, -1);
@@ -268,12 +277,12 @@ guest_kill(struct chan *c, void *arg, int fd)
 }
 
 /*
- * Ends every process of a guest, whichever they are: a process with its uid
- * may signal just these.  The child does not live long enough to be worth
- * watching.
+ * All processes of a guest, whichever they are: a process with its uid may
+ * signal just these.  It does not live long enough to be worth watching.
+ * Returns what fn does, 0 or an errno value.
  */
 static int
-kill_uid(uid_t uid)
+uid_run(uid_t uid, int (*fn)(void))
 {
 	pid_t	 pid;
 	int	 status;
@@ -284,15 +293,39 @@ kill_uid(uid_t uid)
 		if (setgroups(0, NULL) == -1 ||
 		    setresgid(uid, uid, uid) == -1 ||
 		    setresuid(uid, uid, uid) == -1)
-			_exit(1);
-		/* leaves out the caller itself */
-		kill(-1, SIGKILL);
-		_exit(0);
+			_exit(EPERM);
+		_exit(fn());
 	}
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
 			return (errno);
-	return (status == 0 ? 0 : EPERM);
+	return (WIFEXITED(status) ? WEXITSTATUS(status) : EINTR);
+}
+
+static int
+uid_kill(void)
+{
+	/* leaves out the caller itself; 0 also if it was alone */
+	return (kill(-1, SIGKILL) == -1 ? errno : 0);
+}
+
+/* 0 if there is one, else ESRCH. */
+static int
+uid_find(void)
+{
+	struct dirent	*de;
+	const char	*error;
+	DIR		*dir;
+	pid_t		 pid;
+
+	if ((dir = opendir("/proc")) == NULL)
+		return (errno);
+	while ((de = readdir(dir)) != NULL) {
+		pid = strtonum(de->d_name, 2, INT_MAX, &error);
+		if (error == NULL && pid != getpid() && kill(pid, 0) == 0)
+			return (0);
+	}
+	return (ESRCH);
 }
 
 /*

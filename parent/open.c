@@ -23,6 +23,8 @@
 
 #include "parent/parent.h"
 
+#define SHOWN	"1024"		/* bytes of a path, so that the reason fits */
+
 static int	path_clean(const char *);
 static int	resolve(const struct conf *, const struct conf_path *,
 		    const char *);
@@ -37,31 +39,31 @@ image_open(const struct conf *conf, const char *path, int writable, char *why,
 	int			 where, fd, saved;
 
 	if (!path_clean(path)) {
-		snprintf(why, whysize, "%s: a path must be absolute, without "
+		snprintf(why, whysize, "%." SHOWN "s: a path must be absolute, without "
 		    "\".\", \"..\" or \"//\"", path);
 		errno = EINVAL;
 		return (-1);
 	}
 	if ((dir = conf_files_find(conf, path)) == NULL) {
-		snprintf(why, whysize, "%s: no \"files in\" line of the "
+		snprintf(why, whysize, "%." SHOWN "s: no \"files in\" line of the "
 		    "configuration has a folder that it is in", path);
 		errno = EACCES;
 		return (-1);
 	}
 	if (writable && dir->readonly) {
-		snprintf(why, whysize, "%s: the configuration says that files "
+		snprintf(why, whysize, "%." SHOWN "s: the configuration says that files "
 		    "in %s are read-only", path, dir->path);
 		errno = EROFS;
 		return (-1);
 	}
 	if ((where = resolve(conf, dir, path)) == -1) {
-		snprintf(why, whysize, "%s: %s", path, errno == ELOOP ?
+		snprintf(why, whysize, "%." SHOWN "s: %s", path, errno == ELOOP ?
 		    "a symbolic link is on the way to it" : strerror(errno));
 		return (-1);
 	}
 	if (fstat(where, &st) == -1 ||
 	    (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
-		snprintf(why, whysize, "%s: is neither a regular file nor a "
+		snprintf(why, whysize, "%." SHOWN "s: is neither a regular file nor a "
 		    "block device", path);
 		close(where);
 		errno = EINVAL;
@@ -73,7 +75,7 @@ image_open(const struct conf *conf, const char *path, int writable, char *why,
 	saved = errno;
 	close(where);
 	if (fd == -1)
-		snprintf(why, whysize, "%s: %s", path, strerror(saved));
+		snprintf(why, whysize, "%." SHOWN "s: %s", path, strerror(saved));
 	else	/* it is for QEMU, which expects it to block */
 		fcntl(fd, F_SETFL, 0);
 	errno = saved;

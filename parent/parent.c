@@ -37,6 +37,8 @@
 #include "parent/parent.h"
 #include "paths.h"
 
+#define BIND_PATIENCE_MS	1000
+
 static void	 usage(void) __attribute__((noreturn));
 static void	 complain_stderr(void *, const char *);
 static void	 complain_log(void *, const char *);
@@ -112,7 +114,8 @@ main(int argc, char *argv[])
 	find_programs(&env);
 	dirs_make(&env);
 	instance_lock(&env);
-	if (sockets_bind(env.conf) == -1)
+	/* netd of an instance that was killed just now may still have them */
+	if (sockets_bind(env.conf, BIND_PATIENCE_MS) == -1)
 		fatalx("not all sockets could be bound");
 	if (!env.foreground) {
 		/* clients can connect as soon as the caller goes on */
@@ -252,7 +255,7 @@ reload(struct env *env)
 		return;
 	}
 	conf_inherit(c, env->conf);
-	if (sockets_bind(c) == -1)
+	if (sockets_bind(c, 0) == -1)
 		log_warnx("going on without the sockets that failed");
 	sockets_unlink(env->conf, c);
 	conf_free(env->conf);

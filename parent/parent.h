@@ -54,10 +54,11 @@ void	 dirs_make(struct env *);
 void	 instance_lock(struct env *);
 void	 instance_pid(void);
 /*
- * Binds every listener of conf that has no descriptor yet.  0, or -1 after a
- * log line for each that could not be bound.
+ * Binds every listener of conf that has no descriptor yet, and waits that
+ * long for those that are in use.  0, or -1 after a log line for each that
+ * could not be bound.
  */
-int	 sockets_bind(struct conf *);
+int	 sockets_bind(struct conf *, int patience_ms);
 /* Removes the sockets of old that are not in new (NULL: all of them). */
 void	 sockets_unlink(struct conf *old, struct conf *new);
 

@@ -131,18 +131,28 @@ instance_pid(void)
 }
 
 int
-sockets_bind(struct conf *conf)
+sockets_bind(struct conf *conf, int patience_ms)
 {
-	static unsigned int	 lastid;
-	struct conf_listen	*l;
-	int			 ret = 0;
+	static const struct timespec	 soon = { 0, 10 * 1000 * 1000 };
+	static unsigned int		 lastid;
+	struct conf_listen		*l;
+	int				 ret = 0;
 
 	TAILQ_FOREACH(l, &conf->listens, entry) {
 		if (l->fd != -1)
 			continue;
-		if ((l->fd = socket_bind(l)) == -1)
+		for (;;) {
+			l->fd = socket_bind(l);
+			if (l->fd != -1 || errno != EADDRINUSE ||
+			    patience_ms <= 0)
+				break;
+			nanosleep(&soon, NULL);
+			patience_ms -= 10;
+		}
+		if (l->fd == -1) {
+			log_warn("cannot listen on %s", l->path);
 			ret = -1;
-		else
+		} else
 			l->id = ++lastid;
 	}
 	return (ret);
@@ -161,15 +171,11 @@ socket_bind(struct conf_listen *l)
 	*slash = '\0';
 	ret = sun.sun_path[0] == '\0' ? 0 : mkdirs(sun.sun_path);
 	*slash = '/';
-	if (ret == -1 || !socket_stale(&sun)) {
-		log_warn("%s", l->path);
+	if (ret == -1 || !socket_stale(&sun))
 		return (-1);
-	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1) {
-		log_warn("socket");
+	if (fd == -1)
 		return (-1);
-	}
 	/* nobody else until owner and mode are right */
 	old = umask(0177);
 	ret = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
@@ -177,8 +183,9 @@ socket_bind(struct conf_listen *l)
 	if (ret == -1 || (l->uid != (uid_t)-1 || l->gid != (gid_t)-1 ?
 	    lchown(l->path, l->uid, l->gid) : 0) == -1 ||
 	    chmod(l->path, l->mode) == -1 || listen(fd, SOMAXCONN) == -1) {
-		log_warn("cannot listen on %s", l->path);
+		ret = errno;
 		close(fd);
+		errno = ret;
 		return (-1);
 	}
 	return (fd);
