@@ -20,6 +20,7 @@ SRC_hostile_netd_test :=	tests/qemud_peer.c
 USES_hostile_netd_test := rpc imsg
 SRC_qemud_test :=	tests/qemud_peer.c
 USES_qemud_test :=	rpc imsg
+USES_hostile_qemud :=	imsg
 SRC_client_test :=	tests/client_peer.c
 USES_client_test :=	client rpc
 
