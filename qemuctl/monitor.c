@@ -99,7 +99,6 @@ interactive(struct ctl *ctl, const struct qemud_guest *g, unsigned int flags)
 {
 	char	*line = NULL, *name;
 	size_t	 size = 0;
-	ssize_t	 n;
 	int	 prompt = isatty(STDIN_FILENO);
 
 	name = out_printable(g->name, strlen(g->name), 0);
@@ -107,7 +106,7 @@ interactive(struct ctl *ctl, const struct qemud_guest *g, unsigned int flags)
 		if (prompt)
 			printf("(%s) ", name);
 		fflush(stdout);
-		if ((n = getline(&line, &size, stdin)) == -1)
+		if (getline(&line, &size, stdin) == -1)
 			break;
 		line[strcspn(line, "\n")] = '\0';
 		if (line[0] == '\0')
