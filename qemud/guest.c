@@ -230,6 +230,8 @@ guest_reap(evutil_socket_t fd, short what, void *arg)
 		TAILQ_REMOVE(&dying, g, bydying);
 		if (g->timer != NULL)
 			event_free(g->timer);
+		if (g->turn != NULL)
+			event_free(g->turn);
 		domain_free(g->config);
 		domain_free(g->live);
 		free(g);

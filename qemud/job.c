@@ -26,7 +26,7 @@ struct waiting {
 
 static int	 job_must_wait(const struct guest *, const struct call *, int);
 static int	 same_client(const struct call *, const struct call *);
-static void	 job_next(struct guest *);
+static void	 job_next(evutil_socket_t, short, void *);
 
 static int
 same_client(const struct call *a, const struct call *b)
@@ -85,13 +85,23 @@ job_done(struct call *c)
 	if (g->job != c)
 		return;
 	g->job = NULL;
-	job_next(g);
+	if (TAILQ_EMPTY(&g->queue))
+		return;
+	/*
+	 * Not from here: whoever answers a call may be in the middle of
+	 * something, and would find that the next call has changed it.
+	 */
+	if (g->turn == NULL && (g->turn = event_new(env.proc.base, -1, 0,
+	    job_next, g)) == NULL)
+		fatalx("event_new");
+	event_active(g->turn, EV_TIMEOUT, 0);
 }
 
 /* Everything at the head that may run now. */
 static void
-job_next(struct guest *g)
+job_next(evutil_socket_t fd, short what, void *arg)
 {
+	struct guest	*g = arg;
 	struct waiting	*w;
 
 	while (g->job == NULL && (w = TAILQ_FIRST(&g->queue)) != NULL) {

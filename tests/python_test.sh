@@ -90,6 +90,14 @@ connections_body() {
 	python connections.py "$FULL" "$RO" 100
 }
 
+a_case crowd "Many clients, and all want the same domains"
+crowd_body() {
+	suite_system
+	python crowd.py "$FULL" 400
+	atf_check -s exit:1 grep "qemud-parent: .*: ended" "$SYS/log.txt"
+	wait_until none_left || atf_fail "something of a guest is left"
+}
+
 a_case close "Clients are told when the daemon dies"
 close_body() {
 	suite_system
@@ -131,6 +139,7 @@ atf_init_test_cases() {
 	atf_add_test_case calls_session
 	atf_add_test_case events_session
 	atf_add_test_case connections
+	atf_add_test_case crowd
 	atf_add_test_case close
 	atf_add_test_case keepalive
 }
