@@ -82,6 +82,17 @@ chan_new(struct event_base *base, int fd, const char *name,
 	return (NULL);
 }
 
+int
+chan_set_priority(struct chan *c, int priority)
+{
+	if (event_priority_set(c->rd, priority) == -1 ||
+	    event_priority_set(c->wr, priority) == -1) {
+		errno = EINVAL;
+		return (-1);
+	}
+	return (0);
+}
+
 void
 chan_free(struct chan *c)
 {
@@ -187,6 +198,12 @@ int
 chan_full(const struct chan *c)
 {
 	return (c->full);
+}
+
+unsigned int
+chan_queued(struct chan *c)
+{
+	return (imsgbuf_queuelen(&c->ibuf));
 }
 
 int

@@ -67,6 +67,12 @@ struct chan	*chan_new(struct event_base *, int fd, const char *name,
 		    const struct msg_handler *, void *owner,
 		    void (*closed)(struct chan *));
 
+/*
+ * How its turn compares with that of others, 0 first; PROC_PRIORITIES says how
+ * many there are, the middle one is the default.  Right after chan_new.
+ */
+int		 chan_set_priority(struct chan *, int);
+
 /* Frees it and closes its descriptor; not from a handler: see chan_end. */
 void		 chan_free(struct chan *);
 
@@ -96,6 +102,8 @@ void		 chan_set_handlers(struct chan *, const struct msg_handler *);
  */
 void		 chan_set_drained(struct chan *, void (*fn)(struct chan *));
 int		 chan_full(const struct chan *);
+/* Messages that wait to be sent, of CHAN_QUEUE_MAX at most. */
+unsigned int	 chan_queued(struct chan *);
 
 /*
  * Did it end because the other side broke the rules, or reads nothing?  Then

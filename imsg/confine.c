@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -81,6 +82,9 @@ confine_user(const struct msg_setup *setup)
 		fatal("cannot become uid %u, gid %u", setup->uid, setup->gid);
 	if (setuid(0) != -1)
 		fatalx("could become root again");
+	/* the change of user has untied it from its parent */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		fatal("prctl");
 }
 
 static void

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -38,7 +39,8 @@ proc_init(struct proc *p, const char *name, int argc, char **argv,
 	if (fcntl(PROC_CHANNEL_FD, F_GETFD) == -1)
 		fatalx("is started by qemud-parent, not by hand");
 	fcntl(PROC_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-	if ((p->base = event_base_new()) == NULL)
+	if ((p->base = event_base_new()) == NULL ||
+	    event_base_priority_init(p->base, PROC_PRIORITIES) == -1)
 		fatalx("event_base_new");
 	p->parent = chan_new(p->base, PROC_CHANNEL_FD, "parent", from_parent,
 	    owner, proc_parent_gone);
@@ -150,6 +152,8 @@ proc_child(const struct proc_spec *spec)
 	} else if (dup2(spec->channel, PROC_CHANNEL_FD) == -1)
 		_exit(126);
 	if (syscall(SYS_close_range, PROC_CHANNEL_FD + 1, ~0U, 0) == -1)
+		_exit(126);
+	if (spec->tied && prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		_exit(126);
 	if (spec->drop && (setgroups(0, NULL) == -1 ||
 	    setresgid(spec->gid, spec->gid, spec->gid) == -1 ||

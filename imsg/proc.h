@@ -22,6 +22,7 @@
 #include "imsg/chan.h"
 
 #define PROC_CHANNEL_FD		3
+#define PROC_PRIORITIES		3	/* of events, chan_set_priority() */
 
 /* The child's side. */
 struct proc {
@@ -65,6 +66,7 @@ struct proc_spec {
 	char *const	*argv;
 	int		 channel;	/* taken */
 	int		 out;		/* lent */
+	int		 tied;		/* ends when we do, whatever it does */
 	int		 drop;
 	uid_t		 uid;
 	gid_t		 gid;

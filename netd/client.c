@@ -69,11 +69,13 @@ client_new(int fd)
 		close(fd);
 		return;
 	}
-	if (user_banned(u))
+	if (!user_welcome(u))
+		why = "may not register guests";
+	else if (user_banned(u))
 		why = "is shut out at the moment";
 	else if (env->nclients >= env->limits.clients_max)
 		why = "would be one client too many";
-	else if (u->nclients >= env->limits.clients_per_user_max)
+	else if (u->nclients >= user_clients_max(u))
 		why = "has too many connections";
 	if (why != NULL) {
 		if (user_complaint(u))

@@ -59,6 +59,7 @@ main(int argc, char *argv[])
 {
 	TAILQ_INIT(&env->clients);
 	TAILQ_INIT(&env->turns);
+	env->self = getuid();
 	proc_init(&env->proc, "netd", argc, argv, from_parent, env);
 	env->turn_ev = event_new(env->proc.base, -1, 0, turn, NULL);
 	env->tick_ev = event_new(env->proc.base, -1, EV_PERSIST, tick, NULL);

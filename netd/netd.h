@@ -44,6 +44,7 @@
 #define PENALTY_S		10
 
 /* Lines logged about one user within the time. */
+#define GUEST_CLIENTS_MAX	8	/* of a guest's uid; one is enough */
 #define COMPLAINTS_MAX		20
 #define COMPLAINTS_WINDOW_S	10
 
@@ -132,6 +133,7 @@ struct user {
 /* The process. */
 struct netd {
 	struct proc		 proc;		/* first: proc_on_setup */
+	uid_t			 self;		/* who started us */
 	struct msg_setup_netd	 limits;
 	int			 have_limits;
 	unsigned int		 rights;	/* RIGHTS_* of this instance */
@@ -174,7 +176,11 @@ struct user	*user_get(uid_t);
 int		 user_put(struct user *);
 /* Forgets those whose time is over; returns how many are left. */
 unsigned int	 user_tick(void);
-/* May it connect? */
+/* May it connect, as far as this instance is concerned? */
+int		 user_welcome(const struct user *);
+/* ... with that many connections. */
+unsigned int	 user_clients_max(const struct user *);
+/* ... after what it has done? */
 int		 user_banned(struct user *);
 /* It has broken the protocol: 1 if it is shut out now. */
 int		 user_offence(struct user *);

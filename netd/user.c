@@ -19,6 +19,7 @@
 #define USER_BUCKETS	256		/* a launcher has a uid of its own */
 
 static int	 user_trusted(const struct user *);
+static int	 user_guest(const struct user *);
 static int	 user_idle(const struct user *, time_t);
 static void	 user_suppressed(struct user *);
 
@@ -62,6 +63,28 @@ user_tick(void)
 			n += !user_put(u);
 		}
 	return (n);
+}
+
+/* A guest, with the uid that it has for itself? */
+static int
+user_guest(const struct user *u)
+{
+	return (env->limits.uid_first != 0 &&
+	    u->uid >= env->limits.uid_first && u->uid <= env->limits.uid_last);
+}
+
+int
+user_welcome(const struct user *u)
+{
+	return (env->proc.setup.role != ROLE_NETD_LAUNCH || u->uid == 0 ||
+	    user_guest(u) || (env->proc.setup.session && u->uid == env->self));
+}
+
+unsigned int
+user_clients_max(const struct user *u)
+{
+	return (env->proc.setup.role == ROLE_NETD_LAUNCH && user_guest(u) ?
+	    GUEST_CLIENTS_MAX : env->limits.clients_per_user_max);
 }
 
 int

@@ -171,6 +171,7 @@ child_start(struct child *ch)
 	spec.path = path;
 	spec.argv = argv;
 	spec.channel = fds[1];
+	spec.tied = 1;
 	if (env->foreground)
 		spec.out = STDERR_FILENO;
 	ch->started = now();
@@ -297,6 +298,8 @@ child_netd(struct child *ch)
 	m.clients_max = conf->limits[class].clients;
 	m.clients_per_user_max = conf->limits[class].per_user;
 	m.calls_max = conf->calls;
+	m.uid_first = conf->uid_first;
+	m.uid_last = conf->uid_last;
 	CHAN_SEND(ch->chan, MSG_SETUP_NETD, msg_setup_netd, &m, -1);
 }
 

@@ -686,8 +686,7 @@ conf_inherit(struct conf *new, struct conf *old)
 	TAILQ_FOREACH(l, &new->listens, entry)
 		TAILQ_FOREACH(m, &old->listens, entry)
 			if (l->fd == -1 && l->class == m->class &&
-			    l->mode == m->mode && l->uid == m->uid &&
-			    l->gid == m->gid && strcmp(l->path, m->path) == 0) {
+			    strcmp(l->path, m->path) == 0) {
 				l->fd = m->fd;
 				l->id = m->id;
 				m->fd = -1;

@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
@@ -29,6 +30,7 @@
 #include "parent/parent.h"
 
 #define GUESTS_MAX	8192
+#define UID_OF_NOBODY	0xfffffffeU	/* the last one there is */
 
 /* A launcher that this process started and that has not ended yet. */
 struct launcher {
@@ -51,6 +53,7 @@ static void	 launcher_ended(evutil_socket_t, short, void *);
 static int	 uid_run(uid_t, int (*)(void));
 static int	 uid_kill(void);
 static int	 uid_find(void);
+static int	 is_emulator(const char *);
 static int	 kill_named(pid_t, const char *);
 
 static TAILQ_HEAD(, launcher)	 launchers = TAILQ_HEAD_INITIALIZER(launchers);
@@ -263,7 +266,7 @@ guest_kill(struct chan *c, void *arg, int fd)
 		/* the launcher first: else it would report an accident */
 		error = kill_named(m->pid, "qemud-launch");
 		if (m->qemu_pid > 0 &&
-		    kill_named(m->qemu_pid, "qemu-system-") == 0)
+		    kill_named(m->qemu_pid, NULL) == 0)
 			error = 0;
 	} else {
 		if (m->uid < env->conf->uid_first ||
@@ -277,9 +280,10 @@ guest_kill(struct chan *c, void *arg, int fd)
 }
 
 /*
- * All processes of a guest, whichever they are: a process with its uid may
- * signal just these.  It does not live long enough to be worth watching.
- * Returns what fn does, 0 or an errno value.
+ * All processes of a guest, whichever they are: a process with its effective
+ * uid may signal just these.  They may signal none whose real and saved uids
+ * are others, so those are nobody's: else the guest could stop this process,
+ * and us, who wait for it.  Returns what fn does, 0 or an errno value.
  */
 static int
 uid_run(uid_t uid, int (*fn)(void))
@@ -292,7 +296,7 @@ uid_run(uid_t uid, int (*fn)(void))
 	if (pid == 0) {
 		if (setgroups(0, NULL) == -1 ||
 		    setresgid(uid, uid, uid) == -1 ||
-		    setresuid(uid, uid, uid) == -1)
+		    setresuid(UID_OF_NOBODY, uid, UID_OF_NOBODY) == -1)
 			_exit(EPERM);
 		_exit(fn());
 	}
@@ -328,9 +332,25 @@ uid_find(void)
 	return (ESRCH);
 }
 
+/* The name of a process has 15 characters of its program's. */
+static int
+is_emulator(const char *comm)
+{
+	struct conf_path	*p;
+	const char		*base;
+
+	TAILQ_FOREACH(p, &env->conf->emulators, entry) {
+		base = strrchr(p->path, '/') + 1;
+		if (fnmatch(base, comm, 0) == 0 ||
+		    (strlen(comm) == 15 && strncmp(base, comm, 15) == 0))
+			return (1);
+	}
+	return (0);
+}
+
 /*
- * In a session all processes have one uid: end this one only if its name
- * says that it is of a guest.  A process that may not be traced shows no
+ * In a session all processes have one uid: end this one only if its name (or
+ * that of some emulator, if it is NULL) says that it is of a guest.  A process that may not be traced shows no
  * more than that, also to its user.
  */
 static int
@@ -349,7 +369,9 @@ kill_named(pid_t pid, const char *name)
 		n = read(fd, comm, sizeof(comm) - 1);
 		close(fd);
 	}
-	if (n <= 0 || strncmp(comm, name, strlen(name)) != 0)
+	comm[strcspn(comm, "\n")] = '\0';
+	if (n <= 0 || !(name != NULL ? strcmp(comm, name) == 0 :
+	    is_emulator(comm)))
 		error = EPERM;
 	else if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL,
 	    0) == -1)

@@ -25,7 +25,6 @@
 
 #define SHOWN	"1024"		/* bytes of a path, so that the reason fits */
 
-static int	path_clean(const char *);
 static int	resolve(const struct conf *, const struct conf_path *,
 		    const char *);
 
@@ -34,25 +33,26 @@ image_open(const struct conf *conf, const char *path, int writable, char *why,
     size_t whysize)
 {
 	const struct conf_path	*dir;
+	const char		*wrong;
 	struct stat		 st;
 	char			 self[32];
 	int			 where, fd, saved;
 
-	if (!path_clean(path)) {
-		snprintf(why, whysize, "%." SHOWN "s: a path must be absolute, without "
-		    "\".\", \"..\" or \"//\"", path);
+	if ((wrong = conf_path_wrong(path)) != NULL) {
+		snprintf(why, whysize, "%." SHOWN "s: %s; a path must be "
+		    "absolute, without \".\", \"..\" or \"//\"", path, wrong);
 		errno = EINVAL;
 		return (-1);
 	}
 	if ((dir = conf_files_find(conf, path)) == NULL) {
-		snprintf(why, whysize, "%." SHOWN "s: no \"files in\" line of the "
-		    "configuration has a folder that it is in", path);
+		snprintf(why, whysize, "%." SHOWN "s: no \"files in\" line of "
+		    "the configuration has a folder that it is in", path);
 		errno = EACCES;
 		return (-1);
 	}
 	if (writable && dir->readonly) {
-		snprintf(why, whysize, "%." SHOWN "s: the configuration says that files "
-		    "in %s are read-only", path, dir->path);
+		snprintf(why, whysize, "%." SHOWN "s: the configuration says "
+		    "that files in %s are read-only", path, dir->path);
 		errno = EROFS;
 		return (-1);
 	}
@@ -80,23 +80,6 @@ image_open(const struct conf *conf, const char *path, int writable, char *why,
 		fcntl(fd, F_SETFL, 0);
 	errno = saved;
 	return (fd);
-}
-
-static int
-path_clean(const char *path)
-{
-	const char	*p, *end;
-
-	if (path[0] != '/' || path[1] == '\0')
-		return (0);
-	for (p = path; *p == '/'; p = end) {
-		p++;
-		end = p + strcspn(p, "/");
-		if (end == p || (end - p == 1 && p[0] == '.') ||
-		    (end - p == 2 && p[0] == '.' && p[1] == '.'))
-			return (0);
-	}
-	return (1);
 }
 
 /* An O_PATH descriptor of path, which lies textually in dir. */

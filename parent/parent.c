@@ -62,6 +62,7 @@ main(int argc, char *argv[])
 {
 	extern char	**environ;
 	static struct env	 env;	/* still in use at exit */
+	struct timespec	 ts;
 	int		 ch, check = 0;
 
 	TAILQ_INIT(&env.macros);
@@ -110,10 +111,11 @@ main(int argc, char *argv[])
 	if (env.session && geteuid() == 0 && getuid() != 0)
 		errx(1, "a session instance must not be set-user-id");
 	umask(077);
-	env.started = time(NULL);
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	env.started = ts.tv_sec;
 	find_programs(&env);
-	dirs_make(&env);
 	instance_lock(&env);
+	dirs_make(&env);
 	/* netd of an instance that was killed just now may still have them */
 	if (sockets_bind(env.conf, BIND_PATIENCE_MS) == -1)
 		fatalx("not all sockets could be bound");
@@ -136,7 +138,7 @@ main(int argc, char *argv[])
 	log_info("%s instance of version %s started",
 	    env.session ? "session" : "system", QEMUD_VERSION);
 	event_base_dispatch(env.base);
-	sockets_unlink(env.conf, NULL);
+	sockets_unlink(env.conf);
 	log_info("stopped");
 	return (0);
 }
@@ -255,9 +257,10 @@ reload(struct env *env)
 		return;
 	}
 	conf_inherit(c, env->conf);
+	sockets_modes(c);
+	sockets_unlink(env->conf);
 	if (sockets_bind(c, 0) == -1)
 		log_warnx("going on without the sockets that failed");
-	sockets_unlink(env->conf, c);
 	conf_free(env->conf);
 	env->conf = c;
 	children_reload(env);

@@ -59,8 +59,10 @@ void	 instance_pid(void);
  * could not be bound.
  */
 int	 sockets_bind(struct conf *, int patience_ms);
-/* Removes the sockets of old that are not in new (NULL: all of them). */
-void	 sockets_unlink(struct conf *old, struct conf *new);
+/* Removes those of its sockets that no other configuration has inherited. */
+void	 sockets_unlink(const struct conf *);
+/* Gives those that are bound already the owner and mode that conf says. */
+void	 sockets_modes(const struct conf *);
 
 /* open.c: images */
 

@@ -27,6 +27,7 @@ static void	 dir_make(const char *, mode_t, uid_t, gid_t);
 static int	 mkdirs(const char *);
 static int	 socket_bind(struct conf_listen *);
 static int	 socket_stale(const struct sockaddr_un *);
+static int	 socket_mode(const struct conf_listen *);
 
 static int	 lock_fd = -1;
 
@@ -108,6 +109,8 @@ instance_lock(struct env *env)
 
 	if (asprintf(&path, "%s/lock", env->conf->dirs[DIR_RUN].path) == -1)
 		fatal(NULL);
+	if (mkdirs(env->conf->dirs[DIR_RUN].path) == -1)
+		fatal("cannot make folder %s", env->conf->dirs[DIR_RUN].path);
 	lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock_fd == -1)
 		fatal("%s", path);
@@ -180,9 +183,7 @@ socket_bind(struct conf_listen *l)
 	old = umask(0177);
 	ret = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
 	umask(old);
-	if (ret == -1 || (l->uid != (uid_t)-1 || l->gid != (gid_t)-1 ?
-	    lchown(l->path, l->uid, l->gid) : 0) == -1 ||
-	    chmod(l->path, l->mode) == -1 || listen(fd, SOMAXCONN) == -1) {
+	if (ret == -1 || socket_mode(l) == -1 || listen(fd, SOMAXCONN) == -1) {
 		ret = errno;
 		close(fd);
 		errno = ret;
@@ -220,22 +221,32 @@ socket_stale(const struct sockaddr_un *sun)
 	return (0);
 }
 
-void
-sockets_unlink(struct conf *old, struct conf *new)
+/* Its mode last: until then it is as closed as it was before. */
+static int
+socket_mode(const struct conf_listen *l)
 {
-	struct conf_listen	*l, *n;
+	if (lchown(l->path, l->uid != (uid_t)-1 ? l->uid : geteuid(),
+	    l->gid != (gid_t)-1 ? l->gid : getegid()) == -1)
+		return (-1);
+	return (chmod(l->path, l->mode));
+}
 
-	TAILQ_FOREACH(l, &old->listens, entry) {
-		if (l->fd == -1)
-			continue;	/* never bound, or inherited */
-		if (new != NULL) {
-			TAILQ_FOREACH(n, &new->listens, entry)
-				if (strcmp(n->path, l->path) == 0)
-					break;
-			if (n != NULL)
-				continue;
-		}
-		if (unlink(l->path) == -1 && errno != ENOENT)
+void
+sockets_modes(const struct conf *conf)
+{
+	struct conf_listen	*l;
+
+	TAILQ_FOREACH(l, &conf->listens, entry)
+		if (l->fd != -1 && socket_mode(l) == -1)
 			log_warn("%s", l->path);
-	}
+}
+
+void
+sockets_unlink(const struct conf *conf)
+{
+	struct conf_listen	*l;
+
+	TAILQ_FOREACH(l, &conf->listens, entry)
+		if (l->fd != -1 && unlink(l->path) == -1 && errno != ENOENT)
+			log_warn("%s", l->path);
 }

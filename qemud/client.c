@@ -18,10 +18,13 @@
 #include "qemud/qemud.h"
 #include "rpc/body.h"
 
+#define EVENTS_DROPPED_MS	10000	/* between two lines about them */
+
 static int	 client_cmp(const struct client *, const struct client *);
 static enum msg_role
 		 chan_role(struct chan *);
 static void	 client_free(struct client *);
+static void	 events_dropped(enum msg_role);
 static int	 on_client_new(struct chan *, void *, int);
 static int	 on_client_gone(struct chan *, void *, int);
 static int	 on_call(struct chan *, void *, int);
@@ -237,6 +240,22 @@ on_client_flow(struct chan *chan, void *arg, int fd)
 	return (0);
 }
 
+/* More of them at once than one netd can pass on: better some than none. */
+static void
+events_dropped(enum msg_role role)
+{
+	static uint64_t		 said_ms;
+	static unsigned int	 n;
+
+	n++;
+	if (now_ms() - said_ms < EVENTS_DROPPED_MS)
+		return;
+	said_ms = now_ms();
+	log_warnx("%s: %u events were dropped, more wait than it can take",
+	    msg_role_name(role), n);
+	n = 0;
+}
+
 void
 client_event(struct client *c, unsigned int prog, int number, const void *body)
 {
@@ -248,6 +267,11 @@ client_event(struct client *c, unsigned int prog, int number, const void *body)
 
 	if (env.netd[c->role] == NULL)
 		return;
+	if (prog == RP_PROGRAM &&
+	    chan_queued(env.netd[c->role]) > CHAN_QUEUE_MAX / 2) {
+		events_dropped(c->role);
+		return;
+	}
 	if (e == NULL || rpc_encode(e->body, body, 0, &buf, &len) == -1) {
 		log_warn("cannot encode event %d", number);
 		return;

@@ -25,6 +25,7 @@ static struct stream *
 static void	 stream_send(struct stream *, unsigned int, const char *,
 		    size_t);
 static void	 stream_abort(struct stream *, const char *);
+static void	 stream_hold(struct stream *, int);
 
 static struct streams	 streams = RB_INITIALIZER(&streams);
 static uint64_t		 lastviewer;
@@ -97,14 +98,26 @@ console_open(struct call *c, struct guest *g, unsigned int console, int force)
 	TAILQ_INSERT_TAIL(&client->streams, s, entry);
 	client->nstreams++;
 	RB_INSERT(streams, &streams, s);
-	call_ok(c, NULL);		/* before the first byte */
 	m.viewer = s->viewer;
 	m.guest = g->monitor;
 	m.console = console;
 	m.force = force;
+	call_ok(c, NULL);		/* before the first byte */
 	CHAN_SEND(env.monitord, MSG_VIEWER_OPEN, msg_viewer_open, &m, -1);
 	if (client->slow)
 		client_flow(client, 1);
+}
+
+/* The client is held while any of its streams is. */
+static void
+stream_hold(struct stream *s, int stop)
+{
+	if (s->held == stop)
+		return;
+	s->held = stop;
+	s->client->nheld += stop ? 1 : -1;
+	if (s->client->nheld == (stop ? 1 : 0))
+		client_hold(s->client, stop);
 }
 
 /* monitord hears that the viewer has gone, if it still knows it. */
@@ -116,8 +129,7 @@ stream_free(struct stream *s)
 	if (s->monitor != 0 && env.monitord != NULL)
 		CHAN_SEND(env.monitord, MSG_VIEWER_CLOSE, msg_viewer_close, &m,
 		    -1);
-	if (s->held)
-		client_hold(s->client, 0);
+	stream_hold(s, 0);
 	RB_REMOVE(streams, &streams, s);
 	TAILQ_REMOVE(&s->client->streams, s, entry);
 	s->client->nstreams--;
@@ -170,9 +182,7 @@ streams_lost(uint64_t monitor)
 			/* the end of the data; the client then finishes */
 			stream_send(s, 2, NULL, 0);
 			s->monitor = 0;
-			if (s->held)
-				client_hold(s->client, 0);
-			s->held = 0;
+			stream_hold(s, 0);
 		}
 }
 
@@ -235,10 +245,8 @@ on_viewer_hold(struct chan *chan, void *arg, int fd)
 	struct msg_viewer_flow	*m = arg;
 	struct stream		*s;
 
-	if ((s = stream_of_viewer(m->viewer)) != NULL && s->held != m->stop) {
-		s->held = m->stop;
-		client_hold(s->client, m->stop);
-	}
+	if ((s = stream_of_viewer(m->viewer)) != NULL)
+		stream_hold(s, m->stop);
 	return (0);
 }
 

@@ -17,8 +17,6 @@
 
 static void	 answer_dom(struct call *, const struct guest *);
 static int	 list_wanted(const struct guest *, unsigned int);
-static struct guest *
-		 guest_for(struct call *, const rp_dom *);
 
 static void
 answer_dom(struct call *c, const struct guest *g)
@@ -191,11 +189,6 @@ call_connect_list_all_domains(struct call *c, void *arg)
  * Most of what only looks is answered at once, but never before an earlier
  * call of the same client on the same guest: job.c.
  */
-static struct guest *
-guest_for(struct call *c, const rp_dom *dom)
-{
-	return (call_guest(c, dom));
-}
 
 /* void call_NAME(...): look_NAME(call, guest) when it is its turn. */
 #define LOOK(name, type, member)					\
@@ -206,7 +199,7 @@ call_##name(struct call *c, void *arg)					\
 	const type	*a = arg;					\
 	struct guest	*g;						\
 									\
-	if ((g = guest_for(c, &a->member)) != NULL)			\
+	if ((g = call_guest(c, &a->member)) != NULL)			\
 		job_run(c, g, 0, look_##name);				\
 }									\
 static void								\
@@ -219,7 +212,7 @@ call_##name(struct call *c, void *arg)					\
 {									\
 	struct guest	*g;						\
 									\
-	if ((g = guest_for(c, arg)) != NULL)				\
+	if ((g = call_guest(c, arg)) != NULL)				\
 		job_run(c, g, 0, look_##name);				\
 }									\
 static void								\

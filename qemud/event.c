@@ -70,8 +70,16 @@ event_subscribe(struct client *c, int event, int legacy, const uint8_t *uuid)
 {
 	struct subscription	*s;
 
-	if (event < 0 || event >= LV_EVENT_ID_LAST ||
-	    (s = subscribe(c, 0, event)) == NULL)
+	if (event < 0 || event >= LV_EVENT_ID_LAST)
+		return (-1);
+	/* the same again would only multiply what one event costs */
+	TAILQ_FOREACH(s, &c->subscriptions, entry)
+		if (s->kind == 0 && s->event == event &&
+		    s->legacy == legacy && s->one == (uuid != NULL) &&
+		    (uuid == NULL || memcmp(s->uuid, uuid,
+		    sizeof(s->uuid)) == 0))
+			return (-1);
+	if ((s = subscribe(c, 0, event)) == NULL)
 		return (-1);
 	s->legacy = legacy;
 	if (uuid != NULL) {

@@ -30,6 +30,9 @@
 #include "qemud/handlers.h"
 #include "qemud/qemud.h"
 
+#define COMPLAINTS_MAX		10	/* lines about launchers, */
+#define COMPLAINTS_WINDOW_MS	10000	/* in that time */
+
 static struct guest *
 		 launcher_guest(struct call *, const struct client *,
 		    const own_register *);
@@ -42,6 +45,8 @@ static void	 launcher_accept(struct call *, struct client *,
 static int	 launcher_attach(struct guest *, struct call *,
 		    const own_register *);
 static void	 launcher_vnc(struct guest *, const own_vnc *);
+static int	 tty_ok(const char *);
+static int	 complaint_due(void);
 
 void
 call_launch_register(struct call *c, void *arg)
@@ -63,19 +68,11 @@ call_launch_register(struct call *c, void *arg)
 	}
 	if ((g = launcher_guest(c, client, r)) == NULL)
 		return;
-	if (g->state == GST_STARTING && g->launched && g->launcher_pid == 0) {
-		/* faster than the parent, who still has to tell its pid */
-		if (g->registering != NULL) {
-			call_fail(c, RPCE_OPERATION_INVALID,
-			    "it is being registered already");
-			return;
-		}
-		g->registering = c;
-		return;
-	}
 	if (!launcher_proved(g, client)) {
-		log_warnx("guest %s: uid %u, pid %d is not its launcher",
-		    guest_name(g), client->uid, (int)client->pid);
+		if (complaint_due())
+			log_warnx("guest %s: uid %u, pid %d is not its "
+			    "launcher", guest_name(g), client->uid,
+			    (int)client->pid);
 		call_fail(c, RPCE_ACCESS_DENIED, "not the launcher of this "
 		    "guest");
 		return;
@@ -83,18 +80,21 @@ call_launch_register(struct call *c, void *arg)
 	launcher_accept(c, client, g);
 }
 
-void
-launcher_launched(struct guest *g)
+/* A guest that has broken out may say the same thing for ever. */
+static int
+complaint_due(void)
 {
-	struct call	*c = g->registering;
+	static uint64_t		 since_ms;
+	static unsigned int	 n;
 
-	if (c == NULL)
-		return;
-	g->registering = NULL;
-	if (call_client(c) == NULL)
-		call_fail(c, RPCE_OPERATION_ABORTED, "gone");
-	else
-		call_launch_register(c, c->arg);
+	if (now_ms() - since_ms >= COMPLAINTS_WINDOW_MS) {
+		if (n > COMPLAINTS_MAX)
+			log_info("launchers: %u more such lines", n -
+			    COMPLAINTS_MAX);
+		since_ms = now_ms();
+		n = 0;
+	}
+	return (++n <= COMPLAINTS_MAX);
 }
 
 /* The guest that it says it has; NULL: the call has failed. */
@@ -110,8 +110,9 @@ launcher_guest(struct call *c, const struct client *client,
 	if (g == NULL && r->xml[0] != '\0')
 		return (launcher_foreign(c, client, r));
 	/* it ended for us while we did not know of each other */
-	log_info("a launcher (uid %u, pid %d) has a guest that should not run",
-	    client->uid, (int)client->pid);
+	if (complaint_due())
+		log_info("a launcher (uid %u, pid %d) has a guest that should "
+		    "not run", client->uid, (int)client->pid);
 	call_fail(c, RPCE_NO_DOMAIN, "no domain with matching uuid runs here");
 	return (NULL);
 }
@@ -202,6 +203,18 @@ launcher_accept(struct call *c, struct client *client, struct guest *g)
 	call_ok(c, &answer);
 }
 
+/* It goes into XML that others read. */
+static int
+tty_ok(const char *tty)
+{
+	static const char	 dir[] = "/dev/pts/";
+
+	return (strncmp(tty, dir, sizeof(dir) - 1) == 0 &&
+	    tty[sizeof(dir) - 1] != '\0' &&
+	    tty[strspn(tty + sizeof(dir) - 1, "0123456789") +
+	    sizeof(dir) - 1] == '\0');
+}
+
 /* Passes the descriptors on to monitord, and notes what it learns by them. */
 static int
 launcher_attach(struct guest *g, struct call *c, const own_register *r)
@@ -233,7 +246,7 @@ launcher_attach(struct guest *g, struct call *c, const own_register *r)
 			    c->fds[i]);
 			snprintf(key, sizeof(key), "serial/%u",
 			    d->own_descriptor_u.console.index);
-			if (d->own_descriptor_u.console.tty[0] != '\0')
+			if (tty_ok(d->own_descriptor_u.console.tty))
 				domain_set_tty(g->live, key,
 				    d->own_descriptor_u.console.tty);
 			break;

@@ -20,6 +20,7 @@
 #include "qemud/qemud.h"
 #include "rpc/body.h"
 
+#define OP_SLACK_MS	5000
 #define OP_BODY_MAX	(4 * 1024 * 1024)	/* what a client can get */
 #define WATCH_MIN_MS	10
 #define WATCH_MAX_MS	1000
@@ -31,8 +32,11 @@ struct op {
 	uint64_t	 monitor;
 	op_done		*done;
 	void		*arg;
+	struct event	*late;		/* monitord has said nothing of it */
 };
 
+static void	 op_late(evutil_socket_t, short, void *);
+static void	 op_end(struct op *, enum msg_op_result);
 static void	 op_finish(struct op *, const struct msg_op_done *,
 		    const char *, size_t);
 static void	 ops_gone(uint64_t);
@@ -177,12 +181,8 @@ monitor_lost(void)
 static void
 ops_gone(uint64_t monitor)
 {
-	struct msg_op_done	 m = { 0 };
-	struct op		*op;
-	char			 none[] = "";
+	struct op	*op;
 
-	m.result = OP_GONE;
-	m.text = none;
 	/* each may lead to more of them, or to the end of others */
 	for (;;) {
 		TAILQ_FOREACH(op, &ops, entry)
@@ -190,16 +190,31 @@ ops_gone(uint64_t monitor)
 				break;
 		if (op == NULL)
 			break;
-		op_finish(op, &m, "", 0);
+		op_end(op, OP_GONE);
 	}
+}
+
+/* Without monitord's word for it. */
+static void
+op_end(struct op *op, enum msg_op_result result)
+{
+	struct msg_op_done	 m = { 0 };
+	char			 none[] = "";
+
+	m.result = result;
+	m.text = none;
+	op_finish(op, &m, "", 0);
 }
 
 void
 monitor_op(struct guest *g, enum msg_op_kind kind, const char *text,
     op_done *done, void *arg)
 {
-	struct msg_op	 m = { 0 };
-	struct op	*op;
+	static const struct timeval	 late = {
+		(OP_TIMEOUT_MS + OP_SLACK_MS) / 1000, 0
+	};
+	struct msg_op			 m = { 0 };
+	struct op			*op;
 
 	if ((op = calloc(1, sizeof(*op))) == NULL)
 		fatal(NULL);
@@ -215,13 +230,20 @@ monitor_op(struct guest *g, enum msg_op_kind kind, const char *text,
 	m.timeout_ms = OP_TIMEOUT_MS;
 	if (!g->monitor_ready || env.monitord == NULL ||
 	    CHAN_SEND(env.monitord, MSG_OP, msg_op, &m, -1) == -1) {
-		struct msg_op_done	 gone = { 0 };
-		char			 none[] = "";
-
-		gone.result = OP_GONE;
-		gone.text = none;
-		op_finish(op, &gone, "", 0);
+		op_end(op, OP_GONE);
+		return;
 	}
+	if ((op->late = evtimer_new(env.proc.base, op_late, op)) == NULL)
+		fatalx("evtimer_new");
+	evtimer_add(op->late, &late);
+}
+
+/* It keeps the deadlines of QEMUs, so it is itself in trouble. */
+static void
+op_late(evutil_socket_t fd, short what, void *arg)
+{
+	op_end(arg, OP_TIMEOUT);
+	offence(ROLE_MONITORD);
 }
 
 static void
@@ -233,6 +255,8 @@ op_finish(struct op *op, const struct msg_op_done *m, const char *body,
 	void		*arg = op->arg;
 
 	TAILQ_REMOVE(&ops, op, entry);
+	if (op->late != NULL)
+		event_free(op->late);
 	free(op);
 	done(g, m, body, len, arg);
 }

@@ -198,6 +198,7 @@ void
 call_daemon_status(struct call *c, void *arg)
 {
 	static struct status_list	 l;
+	struct timespec			 now;
 	own_status			 res;
 	enum msg_role			 role;
 
@@ -205,7 +206,8 @@ call_daemon_status(struct call *c, void *arg)
 	add_text(&l, QEMUD_VERSION, "version");
 	add_text(&l, env.proc.setup.session ? "session" : "system",
 	    "instance");
-	add_number(&l, time(NULL) - env.conf.started, "uptime");
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	add_number(&l, now.tv_sec - env.conf.started, "uptime");
 	add_number(&l, guests_count(1, 0), "guests.running");
 	add_number(&l, guests_count(1, 1), "guests.defined");
 	add_number(&l, clients_count(ROLE_NETD) + clients_count(ROLE_NETD_RO),

@@ -50,6 +50,8 @@ static int	 on_killed(struct chan *, void *, int);
 static void	 netd_closed(struct chan *);
 static void	 netd_drained(struct chan *);
 static void	 monitord_closed(struct chan *);
+static void	 peer_lost(enum msg_role, int);
+static void	 peer_missing(evutil_socket_t, short, void *);
 static void	 adopt_late(evutil_socket_t, short, void *);
 static void	 adopt_hold(int);
 static void	 confine_qemud(void);
@@ -198,7 +200,9 @@ on_peer(struct chan *c, void *arg, int fd)
 	peer = chan_new(env.proc.base, fd, name, m->role == ROLE_NETD ?
 	    from_netd_full : m->role == ROLE_NETD_RO ? from_netd_ro :
 	    from_netd_launch, &env.netd[m->role], netd_closed);
-	if (peer == NULL)
+	/* whoever may only look must not keep others waiting */
+	if (peer == NULL || chan_set_priority(peer, m->role == ROLE_NETD ?
+	    0 : PROC_PRIORITIES - 1) == -1)
 		fatal("%s", name);
 	chan_set_drained(peer, netd_drained);
 	env.netd[m->role] = peer;
@@ -372,7 +376,32 @@ netd_closed(struct chan *c)
 	chan_free(c);
 	*slot = NULL;
 	clients_lost(role);
+	peer_lost(role, offended);
+}
+
+/*
+ * Whoever ends is started again by the parent, with a new channel to us.  One
+ * that lives on without its channel, for whatever reason, has to be ended
+ * first: at once if it has broken the rules.
+ */
+static void
+peer_lost(enum msg_role role, int offended)
+{
+	static const struct timeval	 patience = { PEER_PATIENCE_S, 0 };
+
 	if (offended)
+		offence(role);
+	else if (event_base_once(env.proc.base, -1, EV_TIMEOUT, peer_missing,
+	    (void *)(uintptr_t)role, &patience) == -1)
+		fatalx("event_base_once");
+}
+
+static void
+peer_missing(evutil_socket_t fd, short what, void *arg)
+{
+	enum msg_role	 role = (uintptr_t)arg;
+
+	if ((role == ROLE_MONITORD ? env.monitord : env.netd[role]) == NULL)
 		offence(role);
 }
 
@@ -392,6 +421,5 @@ monitord_closed(struct chan *c)
 	chan_free(c);
 	env.monitord = NULL;
 	monitor_lost();
-	if (offended)
-		offence(ROLE_MONITORD);
+	peer_lost(ROLE_MONITORD, offended);
 }

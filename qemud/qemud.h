@@ -26,8 +26,9 @@
 #define SUBSCRIPTIONS_ALL_MAX	65536	/* ... all clients of one netd */
 #define STREAMS_PER_CLIENT_MAX	16
 #define OP_TIMEOUT_MS		30000	/* of an ordinary monitor command */
-#define ADOPT_TIMEOUT_MS	1000	/* for launchers to come back */
-#define KILL_TIMEOUT_MS		2000	/* then the parent ends the guest */
+#define ADOPT_TIMEOUT_MS	2500	/* for launchers to come back */
+#define KILL_TIMEOUT_MS		500	/* then the parent ends the guest */
+#define PEER_PATIENCE_S		3	/* for a process that has lost us */
 #define GRACE_MS		10000	/* of a graceful destroy */
 
 struct guest;
@@ -98,6 +99,7 @@ struct client {
 	int			 lastcallback;
 	unsigned int		 nsubscriptions;
 	unsigned int		 nstreams;
+	unsigned int		 nheld;		/* streams, for which we hold it */
 	TAILQ_HEAD(, subscription) subscriptions;
 	TAILQ_HEAD(, stream)	 streams;
 	int			 fds[OWN_DESCRIPTORS_MAX];	/* for its */
@@ -203,12 +205,12 @@ struct guest {
 	int			 monitor_ready;
 	int			 monitor_stalled;
 	struct client		*launcher;	/* its connection, or NULL */
-	struct call		*registering;	/* came before MSG_LAUNCHED */
 	int			 launched;	/* by this suite, not by itself */
 	pid_t			 launcher_pid;
 	pid_t			 qemu_pid;
 	uid_t			 uid;
 	int			 lock;		/* its status file, -1 */
+	int			 status_late;	/* it could not be written */
 	struct start		*start;		/* GST_STARTING */
 	struct event		*timer;		/* of starting, of stopping, */
 	unsigned int		 watch_ms;	/* of running unseen */
@@ -218,6 +220,7 @@ struct guest {
 	int			 rebooting;	/* when it powers off: reset it */
 	int			 resetting;	/* it stands still for that */
 	struct calls		 stops;		/* answered when it has ended */
+	uint64_t		 stop_by_ms;	/* then the parent ends it */
 
 	struct call		*job;		/* the call that works on it */
 	TAILQ_HEAD(waitings, waiting) queue;		/* those that wait (job.c) */
@@ -314,7 +317,6 @@ void	 guest_ended(struct guest *, enum own_how, int code, const char *text);
 
 void	 launcher_register(struct call *);
 void	 launcher_gone(struct client *);
-void	 launcher_launched(struct guest *);
 void	 launchers_renew(void);		/* monitord is new */
 void	 launcher_ended_status(const struct msg_launcher_ended *);
 

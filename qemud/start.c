@@ -341,7 +341,6 @@ start_launched(const struct msg_launched *m)
 	g->launcher_pid = m->pid;
 	status_update(g);
 	s->waiting--;
-	launcher_launched(g);
 	start_plan(s);
 }
 

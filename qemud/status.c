@@ -25,7 +25,7 @@
 #include "imsg/log.h"
 #include "qemud/qemud.h"
 
-#define STATUS_HEAD_MAX	1024		/* bytes before the XML */
+#define STATUS_RETRY_S	2		/* until one is written again */
 #define STATUS_FORMAT	"qemud status 1\n"	\
 	"id %d\nuid %u\nlauncher %d\nqemu %d\npersistent %d\npaused %d\n" \
 	"state %d\nreason %d\n"
@@ -43,6 +43,10 @@ struct status {
 	int		 same_boot;	/* the pids may still be good */
 };
 
+static int	 retrying;
+
+static void	 status_again(void);
+static void	 status_retry(evutil_socket_t, short, void *);
 static void	 status_file(char *, size_t, const struct guest *,
 		    const char *);
 static void	 status_adopt(const char *);
@@ -107,10 +111,38 @@ status_update(struct guest *g)
 		fatal(NULL);
 	/* it need not outlive the machine, so nothing is synced */
 	ret = file_replace(env.dirs[DIR_RUN], path, tmp, all, len, 0);
+	if (ret == -1 && !g->status_late)
+		log_warn("guest %s: cannot write its status, trying again",
+		    guest_name(g));
+	g->status_late = ret == -1;
 	if (ret == -1)
-		log_warn("guest %s: cannot write its status", guest_name(g));
+		status_again();
 	freezero(all, len);
 	return (ret);
+}
+
+/* Those that could not be written: a restart would believe the old ones. */
+static void
+status_again(void)
+{
+	static const struct timeval	 later = { STATUS_RETRY_S, 0 };
+
+	if (retrying)
+		return;
+	retrying = event_base_once(env.proc.base, -1, EV_TIMEOUT,
+	    status_retry, NULL, &later) == 0;
+}
+
+static void
+status_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct guest	*g;
+
+	retrying = 0;
+	RB_FOREACH(g, guests_byname, &guests)
+		if (g->status_late && status_update(g) == 0)
+			log_info("guest %s: its status is written",
+			    guest_name(g));
 }
 
 void
@@ -118,6 +150,7 @@ status_remove(struct guest *g)
 {
 	char	 path[PATH_MAX];
 
+	g->status_late = 0;
 	if (g->lock == -1)
 		return;
 	close(g->lock);
@@ -238,7 +271,8 @@ status_read(const char *file, struct status *st)
 		return (NULL);
 	}
 	memset(st, 0, sizeof(*st));
-	if ((xml = strstr(data, "\n\n")) == NULL || sscanf(data, STATUS_FORMAT, &st->id, &st->uid,
+	if ((xml = strstr(data, "\n\n")) == NULL ||
+	    sscanf(data, STATUS_FORMAT, &st->id, &st->uid,
 	    &st->launcher, &st->qemu, &st->persistent, &st->paused,
 	    &st->state, &st->reason) != 8) {
 		log_warnx("%s/guests/%s is no status file", env.conf.run, file);

@@ -26,6 +26,7 @@ guest_kill(struct guest *g, struct call *call, unsigned int grace_ms)
 {
 	struct own_kill		 m = { grace_ms };
 	struct rpc_error	 err;
+	uint64_t		 late_ms;
 
 	if (call != NULL) {
 		g->destroyed = 1;
@@ -39,8 +40,13 @@ guest_kill(struct guest *g, struct call *call, unsigned int grace_ms)
 		start_failed(g, &err);		/* comes back, without call */
 		return;
 	}
+	late_ms = now_ms() + grace_ms + KILL_TIMEOUT_MS;
+	/* to ask again must not put it off */
+	if (g->state != GST_STOPPING || late_ms < g->stop_by_ms) {
+		g->stop_by_ms = late_ms;
+		guest_timer(g, stop_late, grace_ms + KILL_TIMEOUT_MS);
+	}
 	guest_step(g, GEV_KILL);
-	guest_timer(g, stop_late, grace_ms + KILL_TIMEOUT_MS);
 	if (g->launcher != NULL)
 		client_event(g->launcher, OWN_PROGRAM, EVENT_launch_kill, &m);
 	else
@@ -144,10 +150,6 @@ guest_ended(struct guest *g, enum own_how how, int code, const char *text)
 	monitor_detach(g);
 	if (g->launcher != NULL)
 		g->launcher->guest = NULL;
-	if (g->registering != NULL) {
-		call_fail(g->registering, RPCE_NO_DOMAIN, "it has ended");
-		g->registering = NULL;
-	}
 	status_remove(g);
 	if (ran && g->destroyed && g->shown != LV_SHUTDOWN)
 		event_lifecycle(g, LV_EVENT_SHUTDOWN, LV_EVENT_SHUTDOWN_HOST);

@@ -207,7 +207,7 @@ X(qemu_domain_monitor_command,	1, WRITE, rp_dom_text_flags, rp_text, 0)
 X(launch_register,		1, LAUNCH, own_register, own_registered, \
 				PROC_FDS)				\
 X(launch_ended,			2, LAUNCH, own_ended, rp_none, 0)	\
-X(guest_log,			16, READ, own_log_args, own_log, 0)	\
+X(guest_log,			16, WRITE, own_log_args, own_log, 0)	\
 X(daemon_status,		17, READ, rp_none, own_status, 0)
 
 /* What the daemon sends unasked: X(name, number, body). */

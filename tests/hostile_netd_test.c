@@ -766,6 +766,9 @@ ATF_TC_BODY(ro_clients_many, tc)
 ATF_TC_WITHOUT_HEAD(ro_subscriptions);
 ATF_TC_BODY(ro_subscriptions, tc)
 {
+	char		 name[] = "x";
+	rp_dom		 dom = { .name = name };
+	rp_register_dom	 one = { LV_EVENT_ID_LIFECYCLE, &dom };
 	rp_register_dom	 arg = { LV_EVENT_ID_LIFECYCLE, NULL };
 	rp_int		 res;
 	uint64_t	 id;
@@ -776,9 +779,16 @@ ATF_TC_BODY(ro_subscriptions, tc)
 	for (id = 1; id <= 256; id++) {
 		client_new(ro, id);
 		client_open(ro, id, 0);
-		for (n = 0; n < 256; n++)
+		for (n = 0; n < 256; n++) {
+			dom.uuid[0] = n;
 			ask(ro, id, "connect_domain_event_callback_register_"
-			    "any", &arg, &res);
+			    "any", &one, &res);
+			/* the same again would only multiply its messages */
+			if (n == 0)
+				ATF_CHECK_EQ(RPCE_INVALID_ARG, ask_fails(ro,
+				    id, "connect_domain_event_callback_"
+				    "register_any", &one));
+		}
 		ATF_CHECK_EQ(RPCE_INVALID_ARG, ask_fails(ro, id,
 		    "connect_domain_event_callback_register_any", &arg));
 	}
@@ -1012,7 +1022,10 @@ ATF_TC_BODY(ro_flood_large, tc)
 	world_end();
 }
 
-/* Events that nobody reads cost the others nothing, and whom, its channel. */
+/*
+ * Events that nobody reads cost the others nothing: beyond a bound they are
+ * dropped, since those who asked for them are not to blame for their number.
+ */
 ATF_TC_WITHOUT_HEAD(ro_events_unread);
 ATF_TC_BODY(ro_events_unread, tc)
 {
@@ -1026,22 +1039,22 @@ ATF_TC_BODY(ro_events_unread, tc)
 
 	world_make();
 	qemud_link(ROLE_NETD_RO);
-	for (id = 1; id <= 200; id++) {
+	for (id = 1; id <= 500; id++) {
 		client_new(ro, id);
 		client_open(ro, id, 0);
-		for (n = 0; n < 200; n++)
-			ask(ro, id, "connect_domain_event_callback_register_"
-			    "any", &arg, &res);
+		ask(ro, id, "connect_domain_event_callback_register_any",
+		    &arg, &res);
 	}
 	from = log_end();
-	/* 40,000 messages each time */
+	/* 1,000 messages each time */
 	xml.text = (char *)(uintptr_t)guest_xml("many", "");
-	for (n = 0; n < 10; n++) {
+	for (n = 0; n < 100; n++) {
 		ask(full, 1, "domain_define_xml", &xml, &dom);
 		ask(full, 1, "domain_undefine", &dom, NULL);
 		rpc_free((xdrproc_t)xdr_rp_dom, &dom);
 	}
-	ended(ro, ROLE_NETD_RO, from, "not to read", "reads nothing");
+	ATF_CHECK(logged(from, "events were dropped"));
+	ATF_CHECK(!logged(from, "has broken the rules"));
 	quiet("events");
 	world_end();
 }

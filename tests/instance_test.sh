@@ -100,6 +100,13 @@ reload_body() {
 	sed -i '/more/d' "$SYS/conf"
 	kill -HUP "$(cat "$SYS/pid")"
 	wait_until test ! -e "$SYS/run/more"
+	# owner and mode of one that stays; its clients stay, too
+	sed -i 's,/run/qemud" mode 0600,/run/qemud" mode 0660 group "man",' \
+	    "$SYS/conf"
+	kill -HUP "$(cat "$SYS/pid")"
+	wait_until sh -c \
+	    "[ \"\$(stat -c '%a %G' '$SYS/run/qemud')\" = '660 man' ]"
+	atf_check -o ignore virsh -c "$FULL" uri
 	# one that is wrong changes nothing, and the log says what is wrong
 	echo 'gibberish' >>"$SYS/conf"
 	kill -HUP "$(cat "$SYS/pid")"

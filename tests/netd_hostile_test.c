@@ -359,8 +359,8 @@ access_of(enum msg_role role, unsigned int rights)
 			    proc->access == ACCESS_WRITE) {
 				ATF_CHECK_EQ(RPCE_OPERATION_DENIED, err.code);
 				ATF_CHECK_MSG(strstr(err.detail, "operation "
-				    "forbidden: read only access prevents "
-				    "vir") == err.detail, "%s", err.detail);
+				    "forbidden: read only access prevents ")
+				    == err.detail, "%s", err.detail);
 				refused++;
 			} else {
 				ATF_CHECK_EQ(RPCE_ACCESS_DENIED, err.code);
@@ -544,7 +544,7 @@ ATF_TC_BODY(launch_register, tc)
 ATF_TC_WITHOUT_HEAD(launch_parked);
 ATF_TC_BODY(launch_parked, tc)
 {
-	struct msg_setup_netd	 limits = { 10, 10, 1, 0 };
+	struct msg_setup_netd	 limits = {10, 10, 1, 0, 0, 0 };
 	struct msg_client_new	 new;
 	struct msg_call		 m;
 	struct msg_reply	 r = { 0 };

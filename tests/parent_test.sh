@@ -193,7 +193,7 @@ open_system_body() {
 	answer "opened 22 - 0 *$unclean*" "open ro sys/img/a"
 	answer "opened 22 - 0 *$unclean*" "open ro ../sys/img/a"
 	answer "opened 22 - 0 *$unclean*" "open ro ~root/.profile"
-	answer "opened 22 - 0 *$unclean*" "open ro /"
+	answer "opened 13 - 0 *files in*" "open ro /"
 	answer "opened 22 - 0 *$unclean*" "open ro "
 	answer "opened 40 - 0 *symbolic link*" "open ro $img/link"
 	answer "opened 40 - 0 *symbolic link*" "open ro $img/passwd"

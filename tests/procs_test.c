@@ -584,7 +584,7 @@ static const char *const may_read[] = {
 	"connect_unregister_close_callback",
 
 	/* our own */
-	"guest_log", "daemon_status"
+	"daemon_status"
 };
 
 static const char *const for_launchers[] = {
@@ -598,7 +598,7 @@ static const char *const may_write[] = {
 	"virDomainDestroyFlags", "virDomainOpenConsole",
 	"virDomainQemuMonitorCommand", "virDomainReboot", "virDomainRename",
 	"virDomainReset", "virDomainResume", "virDomainSetAutostart",
-	"virDomainSetMetadata", "virDomainShutdown",
+	"virDomainSetMetadata", "virDomainShutdown", "guest_log",
 	"virDomainShutdownFlags", "virDomainSuspend", "virDomainUndefine",
 	"virDomainUndefineFlags"
 };
