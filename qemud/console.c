@@ -26,6 +26,7 @@ static void	 stream_send(struct stream *, unsigned int, const char *,
 		    size_t);
 static void	 stream_abort(struct stream *, const char *);
 static void	 stream_hold(struct stream *, int);
+static void	 stream_eof(struct stream *);
 
 static struct streams	 streams = RB_INITIALIZER(&streams);
 static uint64_t		 lastviewer;
@@ -170,6 +171,17 @@ stream_abort(struct stream *s, const char *why)
 	stream_free(s);
 }
 
+/* Nothing more will come; the client then finishes the stream. */
+static void
+stream_eof(struct stream *s)
+{
+	if (s->monitor == 0)
+		return;
+	stream_send(s, 2, NULL, 0);
+	s->monitor = 0;
+	stream_hold(s, 0);
+}
+
 /* The guests of this monitor number, or all (0), cannot be seen any more. */
 void
 streams_lost(uint64_t monitor)
@@ -177,13 +189,8 @@ streams_lost(uint64_t monitor)
 	struct stream	*s;
 
 	RB_FOREACH(s, streams, &streams)
-		if (s->monitor != 0 && (monitor == 0 ||
-		    s->monitor == monitor)) {
-			/* the end of the data; the client then finishes */
-			stream_send(s, 2, NULL, 0);
-			s->monitor = 0;
-			stream_hold(s, 0);
-		}
+		if (monitor == 0 || s->monitor == monitor)
+			stream_eof(s);
 }
 
 /* A packet from the client.  -1: netd must not have let it through. */
@@ -233,8 +240,12 @@ on_viewer_closed(struct chan *chan, void *arg, int fd)
 	struct msg_viewer_closed	*m = arg;
 	struct stream			*s;
 
-	if ((s = stream_of_viewer(m->viewer)) != NULL)
+	if ((s = stream_of_viewer(m->viewer)) == NULL)
+		return (0);
+	if (m->busy)
 		stream_abort(s, m->text);
+	else
+		stream_eof(s);		/* as when a line is hung up */
 	return (0);
 }
 

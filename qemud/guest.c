@@ -41,6 +41,8 @@ static int	 guest_cmp_name(const struct guest *, const struct guest *);
 static void	 guest_reap(evutil_socket_t, short, void *);
 
 struct guests_byname		 guests = RB_INITIALIZER(&guests);
+struct guests_active		 guests_active =
+				    TAILQ_HEAD_INITIALIZER(guests_active);
 static struct guests_byuuid	 byuuid = RB_INITIALIZER(&byuuid);
 static TAILQ_HEAD(, guest)	 dying = TAILQ_HEAD_INITIALIZER(dying);
 static unsigned int		 nguests;
@@ -119,7 +121,7 @@ guest_find_id(int id)
 {
 	struct guest	*g;
 
-	RB_FOREACH(g, guests_byname, &guests)
+	TAILQ_FOREACH(g, &guests_active, byactive)
 		if (g->live != NULL && g->live->id == id)
 			return (g);
 	return (NULL);
@@ -130,7 +132,7 @@ guest_find_monitor(uint64_t monitor)
 {
 	struct guest	*g;
 
-	RB_FOREACH(g, guests_byname, &guests)
+	TAILQ_FOREACH(g, &guests_active, byactive)
 		if (g->monitor == monitor && monitor != 0)
 			return (g);
 	return (NULL);
@@ -140,12 +142,15 @@ unsigned int
 guests_count(int active, int inactive)
 {
 	struct guest	*g;
-	unsigned int	 n = 0;
+	unsigned int	 n = 0, all = 0;
 
-	RB_FOREACH(g, guests_byname, &guests)
-		if (!g->internal && (guest_active(g) ? active : inactive))
+	TAILQ_FOREACH(g, &guests_active, byactive) {
+		all++;
+		if (!g->internal)
 			n++;
-	return (n);
+	}
+	/* those that clients do not see are gone when they are off */
+	return ((active ? n : 0) + (inactive ? nguests - all : 0));
 }
 
 int
@@ -290,6 +295,10 @@ guest_step(struct guest *g, enum guest_event ev)
 
 	if (next == NO)
 		return (-1);
+	if (g->state == GST_OFF)
+		TAILQ_INSERT_TAIL(&guests_active, g, byactive);
+	else if (next == GST_OFF)
+		TAILQ_REMOVE(&guests_active, g, byactive);
 	if (next != g->state)
 		log_debug("guest %s: %s -> %s", guest_name(g),
 		    state_names[g->state], state_names[next]);
@@ -320,8 +329,8 @@ guest_uid_alloc(void)
 		uid = uid_last < first || uid_last >= env.conf.uid_last ?
 		    first : uid_last + 1;
 		uid_last = uid;
-		RB_FOREACH(g, guests_byname, &guests)
-			if (guest_active(g) && g->uid == uid)
+		TAILQ_FOREACH(g, &guests_active, byactive)
+			if (g->uid == uid)
 				break;
 		if (g == NULL)
 			return (uid);

@@ -322,7 +322,7 @@ launchers_renew(void)
 	static const rp_none	 none = { 0 };
 	struct guest		*g;
 
-	RB_FOREACH(g, guests_byname, &guests)
+	TAILQ_FOREACH(g, &guests_active, byactive)
 		if (g->launcher != NULL)
 			client_event(g->launcher, OWN_PROGRAM,
 			    EVENT_launch_renew, &none);
@@ -339,7 +339,7 @@ launcher_ended_status(const struct msg_launcher_ended *m)
 	struct rpc_error	 err;
 	struct guest		*g;
 
-	RB_FOREACH(g, guests_byname, &guests)
+	TAILQ_FOREACH(g, &guests_active, byactive)
 		if (g->launcher_pid == m->pid && g->launched)
 			break;
 	if (g == NULL)

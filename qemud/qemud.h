@@ -188,6 +188,7 @@ struct guest {
 	RB_ENTRY(guest)		 byuuid;
 	RB_ENTRY(guest)		 byname;
 	TAILQ_ENTRY(guest)	 bydying;
+	TAILQ_ENTRY(guest)	 byactive;	/* unless it is off */
 	struct domain		*config;	/* for the next start */
 	struct domain		*live;		/* while not GST_OFF */
 	enum guest_state	 state;
@@ -230,6 +231,8 @@ struct guest {
 };
 RB_HEAD(guests_byname, guest);
 extern struct guests_byname	guests;
+TAILQ_HEAD(guests_active, guest);
+extern struct guests_active	guests_active;
 RB_PROTOTYPE(guests_byname, guest, byname, guest_cmp_name)
 
 const char	*guest_name(const struct guest *);

@@ -139,7 +139,7 @@ status_retry(evutil_socket_t fd, short what, void *arg)
 	struct guest	*g;
 
 	retrying = 0;
-	RB_FOREACH(g, guests_byname, &guests)
+	TAILQ_FOREACH(g, &guests_active, byactive)
 		if (g->status_late && status_update(g) == 0)
 			log_info("guest %s: its status is written",
 			    guest_name(g));
