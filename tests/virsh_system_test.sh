@@ -170,7 +170,7 @@ restart_body() {
 	suite_system_run
 	sed -i '/^gone /d' before
 	what_runs >after
-	atf_check cmp before after
+	atf_check diff before after
 	listed "temp web1" --state-running
 	listed "pause" --state-paused
 	listed "gone off" --inactive

@@ -47,6 +47,7 @@ if len(sys.argv) > 5:
         "rp_dom_opttext_flags": dom + optional("x") + number(0),
         "rp_set_metadata": dom + number(1) + optional("x") +
         optional(None) + optional(None) + number(0),
+        "own_log_args": text(name) + number(0),
     }
 
 sock = socket.socket(socket.AF_UNIX)
@@ -102,11 +103,13 @@ for line in open(procs).read().replace("\\\n", " ").split("#define ")[1:]:
         equal((1, ACCESS if access == "LAUNCH" else DENIED), (status, code))
         if access == "WRITE":
             true(said.startswith("operation forbidden: read only access "
-                                 "prevents vir"), said)
+                                 "prevents "), said)
         asked.add(what)
 true(len(asked) >= 20 and "domain_destroy" in asked, asked)
 
-# what the daemon alone has is for everybody to read, but tells no secret
-status, log = call(0x71656d64, 16, text(name) + number(0))
-equal(0, status)
-true(b"sesame77" not in log, "the password is in the log")
+# whoever may see the log sees no secret in it
+answer = call(0x71656d64, 16, text(name) + number(0))
+if answer[0] == 0:
+    true(b"sesame77" not in answer[1], "the password is in the log")
+else:
+    equal(DENIED, answer[1])
