@@ -252,7 +252,7 @@ default_socket(void)
 	if (run != NULL && run[0] == '/')
 		n = asprintf(&path, "%s/qemud/launch", run);
 	else
-		n = asprintf(&path, "%s/.qemud.d/sock/launch",
+		n = asprintf(&path, "%s/.qemud.d/run/launch",
 		    home != NULL && home[0] == '/' ? home : "");
 	return (n == -1 ? NULL : path);
 }

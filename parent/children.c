@@ -228,9 +228,9 @@ child_setup(struct child *ch)
 		child_qemud(ch);
 		if (send_dir(ch, DIR_DEFINITIONS,
 		    conf->dirs[DIR_DEFINITIONS].path) == -1 ||
-		    send_dir(ch, DIR_STATE, conf->dirs[DIR_STATE].path) == -1 ||
+		    send_dir(ch, DIR_STATE, env->state) == -1 ||
 		    send_dir(ch, DIR_LOG, conf->dirs[DIR_LOG].path) == -1 ||
-		    send_dir(ch, DIR_RUN, conf->dirs[DIR_RUN].path) == -1)
+		    send_dir(ch, DIR_RUN, env->guests) == -1)
 			return (-1);
 		break;
 	case ROLE_NETD:
@@ -248,14 +248,8 @@ static int
 send_dir(struct child *ch, enum msg_dir dir, const char *path)
 {
 	struct msg_setup_dir	 m = { dir };
-	char			 guests[4096];
 	int			 fd;
 
-	/* of the run folder only what is qemud's */
-	if (dir == DIR_RUN) {
-		snprintf(guests, sizeof(guests), "%s/guests", path);
-		path = guests;
-	}
 	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
 		log_warn("%s", path);
 		return (-1);

@@ -287,12 +287,31 @@ is_below(const char *path, const char *dir)
 }
 
 /* Who could write our configuration or the emulators would own the host. */
+/* Folders that a slip must not hand over to the suite. */
+static int
+of_system(const char *path)
+{
+	static const char *const	 folders[] = {
+		"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib",
+		"/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
+		"/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib",
+		"/var/log", "/var/run", "/var/spool", "/var/tmp"
+	};
+	size_t				 i;
+
+	for (i = 0; i < nitems(folders); i++)
+		if (strcmp(path, folders[i]) == 0)
+			return (1);
+	return (0);
+}
+
 static void
 check_files(struct conf *c, struct conf_errors *errs)
 {
 	struct conf_path	*f, *e;
 	struct conf_name	*n;
 	char			*path;
+	int			 i;
 
 	TAILQ_FOREACH(f, &c->files, entry) {
 		if (f->readonly || c->session)
@@ -302,6 +321,16 @@ check_files(struct conf *c, struct conf_errors *errs)
 				conf_error(errs, &f->pos, "\"%s\": guests "
 				    "could write the emulator \"%s\", so this "
 				    "must be read-only", f->path, e->path);
+		for (i = 0; i < (int)nitems(c->dirs); i++)
+			if (is_below(c->dirs[i].path, f->path))
+				conf_error(errs, &f->pos, "\"%s\": guests "
+				    "could write the suite's own folder \"%s\", "
+				    "so this must be read-only", f->path,
+				    c->dirs[i].path);
+		/* its owner could exchange folders for links */
+		if (is_below(f->path, c->dirs[DIR_DEFINITIONS].path))
+			conf_error(errs, &f->pos, "\"%s\": images cannot lie "
+			    "among the definitions", f->path);
 		TAILQ_FOREACH(n, &c->names, entry) {
 			if ((path = realpath(n->name, NULL)) != NULL &&
 			    is_below(path, f->path))
@@ -367,6 +396,10 @@ conf_check(struct conf *c, struct conf_errors *errs)
 		if ((wrong = conf_path_wrong(d[i].path)) != NULL)
 			conf_error(errs, &d[i].pos, "%s in \"%s\": %s",
 			    dirs[i].name, d[i].path, wrong);
+		else if (!c->session && of_system(d[i].path))
+			conf_error(errs, &d[i].pos, "%s in \"%s\": a folder "
+			    "for the suite alone is needed, not one of the "
+			    "system", dirs[i].name, d[i].path);
 		for (j = 0; j < i; j++)
 			if (strcmp(d[i].path, d[j].path) == 0)
 				conf_error(errs, said(&d[i].pos, &d[j].pos),

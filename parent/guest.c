@@ -30,7 +30,7 @@
 #include "parent/parent.h"
 
 #define GUESTS_MAX	8192
-#define UID_OF_NOBODY	0xfffffffeU	/* the last one there is */
+#define UID_UNUSED	0x80000000U	/* no account has more than that */
 
 /* A launcher that this process started and that has not ended yet. */
 struct launcher {
@@ -289,14 +289,16 @@ static int
 uid_run(uid_t uid, int (*fn)(void))
 {
 	pid_t	 pid;
+	uid_t	 own;
 	int	 status;
 
 	if ((pid = fork()) == -1)
 		return (errno);
 	if (pid == 0) {
+		own = UID_UNUSED + getpid();
 		if (setgroups(0, NULL) == -1 ||
 		    setresgid(uid, uid, uid) == -1 ||
-		    setresuid(UID_OF_NOBODY, uid, UID_OF_NOBODY) == -1)
+		    setresuid(own, uid, own) == -1)
 			_exit(EPERM);
 		_exit(fn());
 	}

@@ -23,6 +23,8 @@ struct env {
 	char			*libexec;	/* folder of the children */
 	char			*launcher;	/* path of qemud-launch */
 	char			*empty;		/* root of the children */
+	char			*guests;	/* qemud's part of the run folder, */
+	char			*state;		/* of the state folder */
 	time_t			 started;
 	int			 session;
 	int			 foreground;

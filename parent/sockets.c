@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,13 +25,20 @@
 #include "parent/parent.h"
 
 static void	 dir_make(const char *, mode_t, uid_t, gid_t);
-static int	 mkdirs(const char *);
+static void	 dir_lock(const char *);
+static char	*dir_below(const struct conf *, enum msg_dir, const char *);
+static int	 dir_empty(int);
+static int	 mkdirs(const char *, mode_t);
 static int	 socket_bind(struct conf_listen *);
 static int	 socket_stale(const struct sockaddr_un *);
 static int	 socket_mode(const struct conf_listen *);
 
 static int	 lock_fd = -1;
 
+/*
+ * Of state and run folder qemud has a part; they are root's themselves, since
+ * images and sockets may lie in them, too.
+ */
 void
 dirs_make(struct env *env)
 {
@@ -38,48 +46,106 @@ dirs_make(struct env *env)
 	const struct conf_user	*qemud = &conf->users[ROLE_QEMUD];
 	uid_t			 uid = qemud->uid, root = 0;
 	gid_t			 gid = qemud->gid;
-	char			*guests;
+	mode_t			 open = env->session ? 0700 : 0755;
 
 	if (env->session) {
 		uid = root = geteuid();
 		gid = getegid();
 	}
-	if (asprintf(&env->empty, "%s/empty", conf->dirs[DIR_RUN].path) == -1 ||
-	    asprintf(&guests, "%s/guests", conf->dirs[DIR_RUN].path) == -1)
+	if ((env->empty = dir_below(conf, DIR_RUN, "empty")) == NULL ||
+	    (env->guests = dir_below(conf, DIR_RUN, "guests")) == NULL ||
+	    (env->state = dir_below(conf, DIR_STATE, "guests")) == NULL)
 		fatal(NULL);
 	dir_make(conf->dirs[DIR_DEFINITIONS].path, 0700, uid, gid);
-	dir_make(conf->dirs[DIR_STATE].path, 0700, uid, gid);
-	dir_make(conf->dirs[DIR_LOG].path, 0750, root, gid);
-	dir_make(conf->dirs[DIR_RUN].path, env->session ? 0700 : 0755, root,
+	dir_lock(conf->dirs[DIR_DEFINITIONS].path);
+	dir_make(conf->dirs[DIR_STATE].path, open, root,
 	    env->session ? gid : 0);
-	dir_make(guests, 0700, uid, gid);
+	dir_make(env->state, 0700, uid, gid);
+	dir_make(conf->dirs[DIR_LOG].path, 0750, root, gid);
+	dir_make(conf->dirs[DIR_RUN].path, open, root,
+	    env->session ? gid : 0);
+	dir_make(env->guests, 0700, uid, gid);
 	dir_make(env->empty, 0555, root, env->session ? gid : 0);
-	free(guests);
 }
 
-/* Whoever owned it before: it has to be ours, or the owner could act for us. */
+static char *
+dir_below(const struct conf *conf, enum msg_dir dir, const char *name)
+{
+	char	*path;
+
+	if (asprintf(&path, "%s/%s", conf->dirs[dir].path, name) == -1)
+		return (NULL);
+	return (path);
+}
+
+/* Two instances over the same guests would start each of them twice. */
+static void
+dir_lock(const char *path)
+{
+	int	 fd;
+
+	/* kept open, and locked, for good */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		fatal("%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		fatalx("another instance is running with the definitions in "
+		    "%s", path);
+}
+
+/*
+ * Whoever owned it before: it has to be ours, or the owner could act for us.
+ * But a folder that has something in it already may be somebody else's.
+ */
 static void
 dir_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	struct stat	 st;
 	int		 fd;
 
-	if (mkdirs(path) == -1)
+	if (mkdirs(path, 0700) == -1)
 		fatal("cannot make folder %s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1)
 		fatal("%s", path);
-	if ((st.st_uid != uid || st.st_gid != gid) &&
-	    fchown(fd, uid, gid) == -1)
+	if (st.st_uid == uid && st.st_gid == gid &&
+	    (st.st_mode & 07777) == mode) {
+		close(fd);
+		return;
+	}
+	if (!dir_empty(fd) && (st.st_uid != uid || (st.st_mode & 07000)))
+		fatalx("%s is there, with something in it, and belongs to uid "
+		    "%u, mode %04o: if it is for qemud alone, "
+		    "\"chown %u:%u\" and \"chmod %04o\" it", path,
+		    st.st_uid, st.st_mode & 07777, uid, gid, mode);
+	if (fchown(fd, uid, gid) == -1)
 		fatal("%s: cannot give it to uid %u", path, uid);
-	if ((st.st_mode & 07777) != mode && fchmod(fd, mode) == -1)
+	if (fchmod(fd, mode) == -1)
 		fatal("%s: cannot set its mode to %04o", path, mode);
 	close(fd);
 }
 
-/* path and what is above it; those above are open to all. */
 static int
-mkdirs(const char *path)
+dir_empty(int fd)
+{
+	struct dirent	*de;
+	DIR		*dir;
+	int		 empty = 1, copy;
+
+	if ((copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) ==
+	    -1 || (dir = fdopendir(copy)) == NULL)
+		return (0);
+	while ((de = readdir(dir)) != NULL)
+		if (strcmp(de->d_name, ".") != 0 &&
+		    strcmp(de->d_name, "..") != 0)
+			empty = 0;
+	closedir(dir);
+	return (empty);
+}
+
+/* path, with that mode if it is new; what is above it is open to all. */
+static int
+mkdirs(const char *path, mode_t mode)
 {
 	char	*copy, *p;
 	int	 ret = 0;
@@ -95,7 +161,9 @@ mkdirs(const char *path)
 			break;
 		}
 	}
-	if (ret == 0 && mkdir(copy, 0700) == -1 && errno != EEXIST)
+	if (ret == 0 && mkdir(copy, 0700) == 0)
+		ret = chmod(copy, mode);
+	else if (errno != EEXIST)
 		ret = -1;
 	free(copy);
 	return (ret);
@@ -109,7 +177,7 @@ instance_lock(struct env *env)
 
 	if (asprintf(&path, "%s/lock", env->conf->dirs[DIR_RUN].path) == -1)
 		fatal(NULL);
-	if (mkdirs(env->conf->dirs[DIR_RUN].path) == -1)
+	if (mkdirs(env->conf->dirs[DIR_RUN].path, 0700) == -1)
 		fatal("cannot make folder %s", env->conf->dirs[DIR_RUN].path);
 	lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock_fd == -1)
@@ -172,7 +240,7 @@ socket_bind(struct conf_listen *l)
 	strlcpy(sun.sun_path, l->path, sizeof(sun.sun_path));
 	slash = strrchr(sun.sun_path, '/');
 	*slash = '\0';
-	ret = sun.sun_path[0] == '\0' ? 0 : mkdirs(sun.sun_path);
+	ret = sun.sun_path[0] == '\0' ? 0 : mkdirs(sun.sun_path, 0755);
 	*slash = '/';
 	if (ret == -1 || !socket_stale(&sun))
 		return (-1);

@@ -727,7 +727,7 @@ ATF_TC_BODY(inherit, tc)
 	int			 fd[3], i = 0;
 
 	old = conf_of(0, "listen on \"/stays\" read-only\n"
-	    "listen on \"/mode\" mode 0600 launch\n"
+	    "listen on \"/class\" mode 0600 launch\n"
 	    "listen on \"/goes\" full-control\n");
 	TAILQ_FOREACH(l, &old->listens, entry) {
 		ATF_CHECK_EQ(l->fd, -1);
@@ -735,9 +735,10 @@ ATF_TC_BODY(inherit, tc)
 		ATF_REQUIRE((fd[i++] = l->fd = open("/dev/null", O_RDONLY)) !=
 		    -1);
 	}
-	new = conf_of(0, "listen on \"/mode\" mode 0666 launch\n"
+	/* a socket stays with another owner or mode, not with another class */
+	new = conf_of(0, "listen on \"/class\" mode 0600 full-control\n"
 	    "listen on \"/comes\" full-control\n"
-	    "listen on \"/stays\" read-only\n");
+	    "listen on \"/stays\" mode 0640 read-only\n");
 	conf_inherit(new, old);
 	TAILQ_FOREACH(l, &new->listens, entry) {
 		ATF_CHECK_EQ(l->fd, strcmp(l->path, "/stays") == 0 ? fd[0] :

@@ -31,8 +31,13 @@ only_one_body() {
 	suite_system
 	atf_check -s exit:1 -o ignore -e match:'another instance' \
 	    "$BUILDDIR/sbin/qemud-parent" -d -f "$SYS/conf"
-	# not even with another run folder, over the same socket
+	# nor one over the same definitions, or the same socket
 	sed "s,run in .*,run in \"$SYS/run2\"," "$SYS/conf" >two.conf
+	atf_check -s exit:1 -o ignore -e match:"definitions in $SYS/etc" \
+	    "$BUILDDIR/sbin/qemud-parent" -d -f two.conf
+	sed "s,run in .*,run in \"$SYS/run2\",;
+	    s,definitions in .*,definitions in \"$SYS/etc2\"," \
+	    "$SYS/conf" >two.conf
 	echo "listen on \"$SYS/run/qemud\" full-control" >>two.conf
 	atf_check -s exit:1 -o ignore -e match:"$SYS/run/qemud" \
 	    "$BUILDDIR/sbin/qemud-parent" -d -f two.conf
@@ -63,7 +68,8 @@ modes_body() {
 	run/guests 700 games games
 	run/empty 555 root root
 	etc 700 games games
-	lib 700 games games
+	lib 755 root root
+	lib/guests 700 games games
 	log 750 root games
 	EOF
 	suite_stop
