@@ -215,7 +215,8 @@ ctl_name(struct ctl *ctl, int argc, char *argv[])
 void
 ctl_usage(const struct command *c, FILE *f)
 {
-	fprintf(f, "usage: qemuctl [-jrv] [-c uri] %s%s%s\n", c->name,
+	fprintf(f, "usage: qemuctl [-%srv] [-c uri] %s%s%s\n",
+	    c->flags & CMD_TALK ? "" : "j", c->name,
 	    c->args[0] != '\0' ? " " : "", c->args);
 }
 
