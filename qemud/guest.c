@@ -322,9 +322,16 @@ uid_t
 guest_uid_alloc(void)
 {
 	struct guest	*g;
+	const char	*p;
 	uid_t		 uid, first = env.conf.uid_first;
 	uint64_t	 range = (uint64_t)env.conf.uid_last - first + 1, n;
 
+	/* instances that share a range had better begin at other places */
+	if (uid_last == 0)
+		for (p = env.conf.run; *p != '\0'; p++)
+			uid_last = uid_last * 33 + (unsigned char)*p;
+	if (uid_last < first || uid_last > env.conf.uid_last)
+		uid_last = first + uid_last % range;
 	for (n = 0; n < range; n++) {
 		uid = uid_last < first || uid_last >= env.conf.uid_last ?
 		    first : uid_last + 1;

@@ -234,9 +234,7 @@ collect_capabilities(void)
 	fprintf(f, "<capabilities>\n\n  <host>\n    <uuid>%s</uuid>\n"
 	    "    <cpu>\n      <arch>", host_uuid);
 	xml_text(f, un.machine);
-	fprintf(f, "</arch>\n    </cpu>\n"
-	    "    <migration_features>\n      <live/>\n"
-	    "    </migration_features>\n  </host>\n\n");
+	fprintf(f, "</arch>\n    </cpu>\n  </host>\n\n");
 	collect_emulators(f);
 	fprintf(f, "</capabilities>\n");
 	if (fclose(f) != 0)
@@ -263,8 +261,8 @@ collect_emulators(FILE *f)
 		xml_text(f, emulator);
 		fprintf(f, "</emulator>\n");
 		for (m = 0; m < sizeof(machines) / sizeof(machines[0]); m++)
-			fprintf(f, "      <machine maxCpus='%d'>%s"
-			    "</machine>\n", m == 1 ? 288 : 255, machines[m]);
+			fprintf(f, "      <machine maxCpus='255'>%s"
+			    "</machine>\n", machines[m]);
 		fprintf(f, "      <domain type='qemu'/>\n    </arch>\n"
 		    "    <features>\n%s"
 		    "      <acpi default='on' toggle='yes'/>\n"

@@ -24,6 +24,9 @@
 #include "qemud/handlers.h"
 #include "qemud/qemud.h"
 
+#define WARNINGS_MAX	16		/* more would not be read */
+#define RESTARTS_MANY	3
+
 static void	 do_monitor(struct call *, struct guest *);
 static void	 monitor_answer(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
@@ -194,6 +197,39 @@ add_text(struct status_list *l, const char *value, const char *fmt, ...)
 	p->value.rp_value_u.s = (char *)(uintptr_t)value;
 }
 
+/* What somebody should see to. */
+static void
+add_warnings(struct status_list *l)
+{
+	static char	 text[WARNINGS_MAX][512];
+	const char	*name;
+	struct guest	*g;
+	enum msg_role	 role;
+	unsigned int	 n = 0, i;
+
+	for (i = 0; n < WARNINGS_MAX - 1 &&
+	    (name = store_skipped(i)) != NULL; i++)
+		snprintf(text[n++], sizeof(text[0]), "%s/%s is no definition "
+		    "that can be used; the log says why",
+		    env.conf.definitions, name);
+	TAILQ_FOREACH(g, &guests_active, byactive)
+		if (g->state == GST_RUNNING && g->launcher == NULL &&
+		    n < WARNINGS_MAX)
+			snprintf(text[n++], sizeof(text[0]), "guest %s has "
+			    "lost its launcher: nobody can %s it",
+			    guest_name(g), g->monitor_ready ?
+			    "save what happens to" : "talk to");
+	for (role = ROLE_QEMUD; role < ROLE_LAUNCHER; role++)
+		if (env.children[role].restarts >= RESTARTS_MANY &&
+		    n < WARNINGS_MAX)
+			snprintf(text[n++], sizeof(text[0]), "%s has been "
+			    "started again %u times", msg_role_name(role),
+			    env.children[role].restarts);
+	add_number(l, n, "warning.count");
+	for (i = 0; i < n; i++)
+		add_text(l, text[i], "warning.%u", i);
+}
+
 void
 call_daemon_status(struct call *c, void *arg)
 {
@@ -221,7 +257,7 @@ call_daemon_status(struct call *c, void *arg)
 		add_number(&l, env.children[role].restarts,
 		    "process.%d.restarts", role);
 	}
-	add_number(&l, 0, "warning.count");
+	add_warnings(&l);
 	res.params.params_len = l.n;
 	res.params.params_val = l.v;
 	call_ok(c, &res);

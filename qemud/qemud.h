@@ -389,6 +389,9 @@ int	 store_remove(const char *name, struct rpc_error *err);
 int	 store_autostart(const char *name, int on, struct rpc_error *err);
 /* Reads the folder; at start, and again on reload. */
 void	 store_load(int first);
+/* The n-th file that was skipped then; NULL after the last that is known. */
+const char
+	*store_skipped(unsigned int n);
 /* Starts those that are to be started with the suite; once. */
 void	 store_autostart_all(void);
 

@@ -27,17 +27,22 @@
 
 #define AUTOSTART	"autostart"
 #define SUFFIX		".xml"
+#define SKIPPED_MAX	16		/* files that are remembered */
 #define AUTOSTARTED	".autostarted"	/* in the run folder */
 
 static int	 file_name(char *, size_t, const char *, const char *,
 		    struct rpc_error *);
-static void	 load_file(const char *, int);
+static int	 load_file(const char *, int);
 static int	 load_incomplete(const char *, struct domain *);
 static struct guest *
 		 load_domain(const char *, struct domain *, int);
 static void	 load_autostart(void);
 static void	 autostart_done(struct guest *, const struct rpc_error *,
 		    void *);
+
+/* Those that the last look at the folder has skipped. */
+static char		 skipped[SKIPPED_MAX][NAME_MAX + 1];
+static unsigned int	 nskipped;
 
 /* prefix NAME suffix, as the name of a file. */
 static int
@@ -195,6 +200,12 @@ file_read(int dir, const char *name, size_t max, size_t *len)
 	return (NULL);
 }
 
+const char *
+store_skipped(unsigned int n)
+{
+	return (n < nskipped ? skipped[n] : NULL);
+}
+
 void
 store_load(int first)
 {
@@ -207,14 +218,17 @@ store_load(int first)
 		log_warn("%s", env.conf.definitions);
 		return;
 	}
+	nskipped = 0;
 	for (i = 0; i < n; i++) {
 		name = names[i]->d_name;
 		dot = strrchr(name, '.');
 		if (strncmp(name, ".new-", 5) == 0 && first)
 			unlinkat(dir, name, 0);		/* cut off by a crash */
 		else if (dot != NULL && strcmp(dot, SUFFIX) == 0 &&
-		    name[0] != '.')
-			load_file(name, first);
+		    name[0] != '.' && load_file(name, first) == -1 &&
+		    nskipped < SKIPPED_MAX)
+			strlcpy(skipped[nskipped++], name,
+			    sizeof(skipped[0]));
 		free(names[i]);
 	}
 	free(names);
@@ -222,7 +236,8 @@ store_load(int first)
 	log_info("%u domains are defined", guests_count(1, 1));
 }
 
-static void
+/* -1: it was skipped, and the log says why. */
+static int
 load_file(const char *file, int first)
 {
 	struct domain_error	 derr = { 0 };
@@ -236,7 +251,7 @@ load_file(const char *file, int first)
 	xml = file_read(env.dirs[DIR_DEFINITIONS], file, XML_MAX_BYTES, &len);
 	if (xml == NULL) {
 		log_warn("%s/%s is skipped", env.conf.definitions, file);
-		return;
+		return (-1);
 	}
 	strlcpy(name, file, sizeof(name));
 	name[strlen(name) - strlen(SUFFIX)] = '\0';
@@ -247,16 +262,18 @@ load_file(const char *file, int first)
 		goto skip;
 	free(xml);
 	rpc_error_clear(&err);
-	if ((g = load_domain(name, d, first)) != NULL && incomplete &&
-	    store_write(g->config, &err) == -1)
+	if ((g = load_domain(name, d, first)) == NULL)
+		return (-1);
+	if (incomplete && store_write(g->config, &err) == -1)
 		log_warnx("guest %s: %s", name, err.detail);
-	return;
+	return (0);
 
  skip:
 	log_warnx("%s/%s is skipped: line %d, column %d: %s",
 	    env.conf.definitions, file, derr.line, derr.column, derr.text);
 	domain_free(d);
 	free(xml);
+	return (-1);
 }
 
 /*
