@@ -45,7 +45,7 @@ default_path(int readonly, struct target *t, struct rpc_error *err)
 	}
 	if ((size_t)snprintf(t->path, sizeof(t->path), "%s%s/%s", base, sub,
 	    readonly ? "qemud-ro" : "qemud") >= sizeof(t->path))
-		return (error_full(err, RPCE_INVALID_ARG, "cannot connect to "
+		return (error_full(err, RPCE_NO_CONNECT, "cannot connect to "
 		    "%s: the name of its socket is too long\n"
 		    "it would be in %s%s\n"
 		    "set XDG_RUNTIME_DIR to a shorter one", t->name, base,

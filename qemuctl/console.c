@@ -222,6 +222,10 @@ on_end(struct qemud_stream *s, const struct qemud_error *e, void *arg)
 			fputc('\n', stderr);
 		ctl_fail(con->ctl, con->name, con->open ? "console" :
 		    "cannot open its console", e);
+		/* it has no number of its own */
+		if (strstr(e->text, "Active console session") != NULL)
+			ctl_complain("qemuctl console -f takes it from who "
+			    "has it");
 	}
 }
 

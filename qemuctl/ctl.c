@@ -16,7 +16,6 @@
 #include "qemuctl/qemuctl.h"
 
 static enum status	 status_of(const struct qemud_error *);
-static void		 complain(const char *);
 static char		*read_all(int);
 
 /* 0: it failed, and was complained about. */
@@ -30,13 +29,20 @@ ctl_connect(struct ctl *ctl)
 	ctl->q = qemud_open(uri, ctl->readonly ? QEMUD_OPEN_READ_ONLY : 0);
 	if (ctl->q == NULL)
 		err(CTL_FAILED, NULL);
+	if (qemud_error(ctl->q) != NULL &&
+	    qemud_error(ctl->q)->code == QEMUD_ERR_INVALID_ARG) {
+		ctl_fail(ctl, NULL, NULL, qemud_error(ctl->q));
+		ctl_disconnect(ctl);
+		ctl->status = CTL_USAGE;	/* the URI is none */
+		return (0);
+	}
 	while (qemud_status(ctl->q) == QEMUD_CONNECTING)
 		qemud_run(ctl->q, -1);
 	if (qemud_error(ctl->q) != NULL) {
 		ctl_fail(ctl, NULL, NULL, qemud_error(ctl->q));
 		if (!ctl->readonly && (qemud_error(ctl->q)->sys == EACCES ||
 		    qemud_error(ctl->q)->sys == EPERM))
-			complain("qemuctl -r uses that one");
+			ctl_complain("qemuctl -r uses that one");
 		ctl_disconnect(ctl);
 		ctl->status = CTL_CONNECT;
 		return (0);
@@ -56,8 +62,8 @@ ctl_disconnect(struct ctl *ctl)
 }
 
 /* A line that belongs to the complaint before it. */
-static void
-complain(const char *line)
+void
+ctl_complain(const char *line)
 {
 	fprintf(stderr, "  %s\n", line);
 }
@@ -83,12 +89,12 @@ ctl_fail(struct ctl *ctl, const char *guest, const char *what,
 	    what != NULL ? ": " : "", line);
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (*line != '\0')
-			complain(line);
+			ctl_complain(line);
 	if (ctl->verbose)
 		fprintf(stderr, "  (error %d of part %d)\n", e->code,
 		    e->domain);
 	if (status == CTL_DENIED && ctl->readonly)
-		complain("without -r, qemuctl asks for full control");
+		ctl_complain("without -r, qemuctl asks for full control");
 	free(text);
 	free(name);
 	if (ctl->status == CTL_OK)

@@ -101,8 +101,7 @@ verb_each(struct ctl *ctl, const struct verb *v, int argc, char *argv[],
 {
 	struct qemud_guest	*g;
 
-	if (optind == argc)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 1, INT_MAX);
 	for (argv += optind; *argv != NULL; argv++) {
 		if ((g = ctl_guest(ctl, *argv)) != NULL)
 			verb_do(ctl, v, g, flags);
@@ -183,14 +182,11 @@ cmd_stop(struct ctl *ctl, int argc, char *argv[])
 		if (ch == 'w')
 			continue;
 		seconds = strtonum(optarg, 0, INT_MAX / 1000, &error);
-		if (error != NULL) {
-			warnx("-t %s: this number of seconds is %s", optarg,
-			    error);
-			ctl_misuse(ctl);
-		}
+		if (error != NULL)
+			ctl_misuse(ctl, "-t %s: this number of seconds is %s",
+			    optarg, error);
 	}
-	if (optind == argc)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 1, INT_MAX);
 	if (await && !stop_subscribe(ctl, &s))
 		return (CTL_FAILED);
 	if ((s.list = calloc(argc - optind, sizeof(*s.list))) == NULL)
@@ -343,11 +339,11 @@ cmd_autostart(struct ctl *ctl, int argc, char *argv[])
 	int			 on;
 
 	ctl_getopt(ctl, argc, argv, "");
-	if (argc - optind != 2)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 2, 2);
 	on = strcmp(argv[optind + 1], "on") == 0;
 	if (!on && strcmp(argv[optind + 1], "off") != 0)
-		ctl_misuse(ctl);
+		ctl_misuse(ctl, "%s is neither on nor off",
+		    argv[optind + 1]);
 	if ((g = ctl_guest(ctl, argv[optind])) == NULL)
 		return (ctl->status);
 	c = qemud_guest_set_autostart(ctl->q, g, on, NULL, NULL);
@@ -367,8 +363,7 @@ cmd_rename(struct ctl *ctl, int argc, char *argv[])
 	struct qemud_call	*c;
 
 	ctl_getopt(ctl, argc, argv, "");
-	if (argc - optind != 2)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 2, 2);
 	if ((g = ctl_guest(ctl, argv[optind])) == NULL)
 		return (ctl->status);
 	c = qemud_guest_rename(ctl->q, g, argv[optind + 1], NULL, NULL);

@@ -60,8 +60,7 @@ cmd_list(struct ctl *ctl, int argc, char *argv[])
 			names = 1;
 			break;
 		}
-	if (argc != optind)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 0, 0);
 	c = qemud_guest_list(ctl->q, flags, NULL, NULL);
 	if ((r = ctl_wait(ctl, c, NULL, "cannot list guests")) == NULL)
 		return (CTL_FAILED);
@@ -175,8 +174,7 @@ cmd_status(struct ctl *ctl, int argc, char *argv[])
 	json_t				*j;
 
 	ctl_getopt(ctl, argc, argv, "");
-	if (argc != optind)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 0, 0);
 	c = qemud_daemon_status(ctl->q, NULL, NULL);
 	if ((r = ctl_wait(ctl, c, NULL, "cannot get the status")) == NULL)
 		return (CTL_FAILED);
@@ -334,8 +332,7 @@ cmd_host(struct ctl *ctl, int argc, char *argv[])
 	json_t				*j;
 
 	ctl_getopt(ctl, argc, argv, "");
-	if (argc != optind)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 0, 0);
 	if ((j = host_json(ctl)) == NULL)
 		return (CTL_FAILED);
 	if (ctl->json)
@@ -424,8 +421,7 @@ cmd_version(struct ctl *ctl, int argc, char *argv[])
 	json_t				*j, *s;
 
 	ctl_getopt(ctl, argc, argv, "");
-	if (argc != optind)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 0, 0);
 	j = json_pack("{s:s}", "qemuctl", QEMUD_VERSION);
 	if (ctl_connect(ctl)) {
 		status = qemud_daemon_status(ctl->q, NULL, NULL);

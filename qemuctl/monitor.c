@@ -32,8 +32,7 @@ cmd_monitor(struct ctl *ctl, int argc, char *argv[])
 	/* a command's own words may begin with "-" */
 	while (ctl_getopt(ctl, argc, argv, "+q") != -1)
 		flags = 0;
-	if (optind == argc)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 1, INT_MAX);
 	if ((g = ctl_guest(ctl, argv[optind])) == NULL)
 		return (ctl->status);
 	if (++optind < argc) {
@@ -135,11 +134,9 @@ cmd_log(struct ctl *ctl, int argc, char *argv[])
 
 	while (ctl_getopt(ctl, argc, argv, "n:") != -1) {
 		lines = strtonum(optarg, 0, UINT_MAX, &error);
-		if (error != NULL) {
-			warnx("-n %s: this number of lines is %s", optarg,
-			    error);
-			ctl_misuse(ctl);
-		}
+		if (error != NULL)
+			ctl_misuse(ctl, "-n %s: this number of lines is %s",
+			    optarg, error);
 	}
 	if ((g = ctl_guest(ctl, ctl_name(ctl, argc, argv))) == NULL)
 		return (ctl->status);

@@ -27,9 +27,10 @@
 #define GAP		2	/* between columns */
 
 static size_t	 char_next(const char *, size_t, wchar_t *);
+static int	 is_number(const struct column *);
 static size_t	 text_width(const char *);
 static void	 cell_print(const char *, size_t, int, int);
-static void	 widths_fit(size_t *, size_t, size_t);
+static void	 widths_fit(size_t *, const size_t *, size_t, size_t);
 static void	 row_print(char **, const struct column *, const size_t *,
 		    size_t);
 
@@ -155,6 +156,12 @@ out_width(void)
 	return (80);
 }
 
+static int
+is_number(const struct column *c)
+{
+	return (c->kind == CELL_NUMBER || c->kind == CELL_MEMORY);
+}
+
 static size_t
 text_width(const char *s)
 {
@@ -168,21 +175,22 @@ text_width(const char *s)
 	return (w);
 }
 
-/* The widest column gives way first. */
+/* The widest column that can gives way first. */
 static void
-widths_fit(size_t *widths, size_t n, size_t max)
+widths_fit(size_t *widths, const size_t *mins, size_t n, size_t max)
 {
 	size_t	 i, widest, total;
 
 	for (;;) {
 		total = (n - 1) * GAP;
-		widest = 0;
+		widest = n;
 		for (i = 0; i < n; i++) {
 			total += widths[i];
-			if (widths[i] > widths[widest])
+			if (widths[i] > mins[i] && (widest == n ||
+			    widths[i] > widths[widest]))
 				widest = i;
 		}
-		if (total <= max || widths[widest] <= COLUMN_MIN)
+		if (total <= max || widest == n)
 			return;
 		widths[widest]--;
 	}
@@ -222,14 +230,12 @@ row_print(char **cells, const struct column *cols, const size_t *widths,
     size_t n)
 {
 	size_t	 i;
-	int	 right;
 
 	for (i = 0; i < n; i++) {
-		right = cols[i].kind == CELL_NUMBER ||
-		    cols[i].kind == CELL_MEMORY;
 		if (i > 0)
 			printf("%*s", GAP, "");
-		cell_print(cells[i], widths[i], right, i + 1 == n);
+		cell_print(cells[i], widths[i], is_number(&cols[i]),
+		    i + 1 == n);
 	}
 	putchar('\n');
 }
@@ -240,7 +246,8 @@ out_table(json_t *rows, const struct column *cols, size_t n)
 {
 	char		*heads[COLUMNS_MAX], **cells, buf[64];
 	const char	*s;
-	size_t		 widths[COLUMNS_MAX], i, k, w, nrows, max;
+	size_t		 widths[COLUMNS_MAX], mins[COLUMNS_MAX];
+	size_t		 i, k, w, nrows, max;
 	json_t		*row;
 
 	if (n > COLUMNS_MAX)
@@ -251,6 +258,7 @@ out_table(json_t *rows, const struct column *cols, size_t n)
 	for (k = 0; k < n; k++) {
 		heads[k] = (char *)(uintptr_t)cols[k].title;	/* only read */
 		widths[k] = text_width(heads[k]);
+		mins[k] = COLUMN_MIN;
 	}
 	json_array_foreach(rows, i, row)
 		for (k = 0; k < n; k++) {
@@ -260,9 +268,12 @@ out_table(json_t *rows, const struct column *cols, size_t n)
 			w = text_width(cells[i * n + k]);
 			if (w > widths[k])
 				widths[k] = w;
+			/* the beginning of a number is another one */
+			if (w > mins[k] && is_number(&cols[k]))
+				mins[k] = w;
 		}
 	if ((max = out_width()) > 0)
-		widths_fit(widths, n, max);
+		widths_fit(widths, mins, n, max);
 	row_print(heads, cols, widths, n);
 	for (i = 0; i < nrows; i++)
 		row_print(cells + i * n, cols, widths, n);

@@ -20,6 +20,7 @@
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@
 #include "qemuctl/qemuctl.h"
 
 static const struct command	*command_find(const char *);
+static enum status		 command_unknown(struct ctl *, const char *);
 static enum status		 command_run(struct ctl *, int, char **);
 static enum status		 cmd_help(struct ctl *, int, char **);
 static void			 usage(FILE *);
@@ -110,7 +112,7 @@ main(int argc, char *argv[])
 	argv += optind;
 	if (argc == 0 || (ctl.command = command_find(argv[0])) == NULL) {
 		if (argc > 0)
-			warnx("%s: there is no such command", argv[0]);
+			command_unknown(&ctl, argv[0]);
 		usage(stderr);
 		return (CTL_USAGE);
 	}
@@ -152,6 +154,26 @@ command_find(const char *name)
 	return (n == 1 ? found : NULL);
 }
 
+/* Complains: none begins so, or too many do. */
+static enum status
+command_unknown(struct ctl *ctl, const char *name)
+{
+	char	 names[512] = "";
+	size_t	 i;
+
+	for (i = 0; i < nitems(commands) && name[0] != '\0'; i++)
+		if (strncmp(commands[i].name, name, strlen(name)) == 0) {
+			strlcat(names, names[0] != '\0' ? ", " : "",
+			    sizeof(names));
+			strlcat(names, commands[i].name, sizeof(names));
+		}
+	if (names[0] == '\0')
+		return (ctl_failx(ctl, CTL_USAGE,
+		    "%s: there is no such command", name));
+	return (ctl_failx(ctl, CTL_USAGE, "%s: this may be short for %s",
+	    name, names));
+}
+
 /*
  * getopt(3) for commands: the options that all have are dealt with here, and
  * so is misuse.  With a "+" before opts, options end before the first word.
@@ -188,27 +210,38 @@ ctl_getopt(struct ctl *ctl, int argc, char *argv[], const char *opts)
 			    strchr(opts, ch) != NULL)
 				return (ch);
 			opt[1] = (char)optopt;
-			warnx("%s: %s %s", ctl->command->name, ch == ':' ?
+			ctl_misuse(ctl, "%s %s", ch == ':' ?
 			    "an argument is needed after" :
 			    "there is no option", optopt == 0 ?
 			    argv[optind - 1] : opt);
-			ctl_misuse(ctl);
 		}
-	if (ctl->json && (ctl->command->flags & CMD_TALK)) {
-		warnx("%s has no JSON output", ctl->command->name);
-		ctl_misuse(ctl);
-	}
+	if (ctl->json && (ctl->command->flags & CMD_TALK))
+		ctl_misuse(ctl, "there is no JSON output");
 	if (!(ctl->command->flags & CMD_ALONE) && !ctl_connect(ctl))
 		exit(ctl->status);
 	return (-1);
+}
+
+/* So many words must be left. */
+void
+ctl_words(struct ctl *ctl, int argc, char *argv[], int min, int max)
+{
+	int	 n = argc - optind;
+
+	if (n > max)
+		ctl_misuse(ctl, "%s is one word too many",
+		    argv[optind + max]);
+	if (n < min)
+		ctl_misuse(ctl, "%s is missing%s%s",
+		    min - n == 1 ? "an argument" : "something",
+		    n == 0 ? "" : " behind ", n == 0 ? "" : argv[argc - 1]);
 }
 
 /* The only word that is left. */
 char *
 ctl_name(struct ctl *ctl, int argc, char *argv[])
 {
-	if (argc - optind != 1)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 1, 1);
 	return (argv[optind]);
 }
 
@@ -221,8 +254,17 @@ ctl_usage(const struct command *c, FILE *f)
 }
 
 void
-ctl_misuse(const struct ctl *ctl)
+ctl_misuse(struct ctl *ctl, const char *fmt, ...)
 {
+	va_list	 ap;
+	char	*what;
+
+	va_start(ap, fmt);
+	if (vasprintf(&what, fmt, ap) == -1)
+		err(CTL_FAILED, NULL);
+	va_end(ap);
+	ctl_failx(ctl, CTL_USAGE, "%s: %s", ctl->command->name, what);
+	free(what);
 	ctl_usage(ctl->command, stderr);
 	exit(CTL_USAGE);
 }
@@ -241,12 +283,10 @@ cmd_help(struct ctl *ctl, int argc, char *argv[])
 	size_t			 i;
 
 	ctl_getopt(ctl, argc, argv, "");
-	if (argc - optind > 1)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 0, 1);
 	if (argc - optind == 1) {
 		if ((c = command_find(argv[optind])) == NULL)
-			return (ctl_failx(ctl, CTL_USAGE,
-			    "%s: there is no such command", argv[optind]));
+			return (command_unknown(ctl, argv[optind]));
 		ctl_usage(c, stdout);
 		printf("%s: %s\n", c->name, c->what);
 		return (CTL_OK);

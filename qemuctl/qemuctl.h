@@ -58,11 +58,14 @@ struct command {
 int	 ctl_getopt(struct ctl *, int, char **, const char *);
 char	*ctl_name(struct ctl *, int, char **);
 void	 ctl_usage(const struct command *, FILE *);
-void	 ctl_misuse(const struct ctl *) __attribute__((noreturn));
+void	 ctl_words(struct ctl *, int, char **, int, int);
+void	 ctl_misuse(struct ctl *, const char *, ...)
+	    __attribute__((format(printf, 2, 3), noreturn));
 
 /* ctl.c */
 int	 ctl_connect(struct ctl *);
 void	 ctl_disconnect(struct ctl *);
+void	 ctl_complain(const char *);
 enum status
 	 ctl_fail(struct ctl *, const char *, const char *,
 	    const struct qemud_error *);

@@ -33,8 +33,7 @@ cmd_watch(struct ctl *ctl, int argc, char *argv[])
 	struct qemud_guest	*g = NULL;
 
 	ctl_getopt(ctl, argc, argv, "");
-	if (argc - optind > 1)
-		ctl_misuse(ctl);
+	ctl_words(ctl, argc, argv, 0, 1);
 	if (optind < argc && (g = ctl_guest(ctl, argv[optind])) == NULL)
 		return (ctl->status);
 	if (watch_begin(ctl, g)) {
@@ -77,13 +76,14 @@ watch_event(struct qemud *q, const struct qemud_event *e, void *arg)
 	char			 when[64];
 	json_t			*j;
 
-	localtime_r(&now, &tm);
 	if (ctl->json) {
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", &tm);
+		gmtime_r(&now, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 		j = event_json(e);
 		json_object_set_new(j, "time", json_string(when));
 		out_json(j, 1);
 	} else {
+		localtime_r(&now, &tm);
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 		event_print(e, when);
 	}

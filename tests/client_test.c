@@ -268,6 +268,7 @@ ATF_TC_BODY(uri_defaults, tc)
 	memset(deep + 1, 'x', sizeof(deep) - 2);
 	setenv("XDG_RUNTIME_DIR", deep, 1);
 	ATF_CHECK_EQ(target_parse("qemud:///session", 0, &t, &err), -1);
+	ATF_CHECK_EQ(err.code, RPCE_NO_CONNECT);
 	ATF_CHECK(strstr(err.detail, "too long") != NULL);
 }
 

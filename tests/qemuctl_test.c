@@ -206,7 +206,7 @@ answer_status(struct peer *p, const struct frame_header *h)
 		{ "guests.defined", NULL, 3 }, { "clients", NULL, 1 },
 		{ "process.count", NULL, 2 },
 		{ "process.0.name", "parent", 0 },
-		{ "process.0.pid", NULL, 100 },
+		{ "process.0.pid", NULL, 4123456 },
 		{ "process.0.state", "running", 0 },
 		{ "process.0.restarts", NULL, 0 },
 		{ "process.1.name", "netd ro", 0 },
@@ -818,6 +818,13 @@ ATF_TC_BODY(widths, tc)
 	    "ID  NAME  STA~  VCP~  MEM~  AUT~\r\n", 34) == 0);
 	ATF_CHECK_EQ(client_end(pid), 0);
 	close(fd);
+	/* but a number is never cut */
+	fd = terminal(80, &pid, "status", NULL);
+	ATF_CHECK(strstr(shown(fd, NULL),
+	    "\r\nPRO~      PID  STA~  RES~\r\n"
+	    "par~  4123456  run~     0\r\n") != NULL);
+	ATF_CHECK_EQ(client_end(pid), 0);
+	close(fd);
 	end();
 }
 
@@ -946,9 +953,9 @@ ATF_TC_BODY(status, tc)
 	    "2 of 3 guests running, 1 client\n"
 	    "warning: the moon is full\n"
 	    "\n"
-	    "PROCESS  PID  STATE    RESTARTS\n"
-	    "parent   100  running         0\n"
-	    "netd ro    0  down           17\n");
+	    "PROCESS      PID  STATE    RESTARTS\n"
+	    "parent   4123456  running         0\n"
+	    "netd ro        0  down           17\n");
 	run(0, "-j", "status", NULL);
 	j = out_json();
 	ATF_CHECK_EQ(json_unpack(j, "{s:s, s:s, s:I, s:{s:I, s:I !}, s:I, "
@@ -1151,6 +1158,30 @@ ATF_TC_BODY(exits, tc)
 		ATF_CHECK_MSG(*file_read("err") != '\0', "row %zu", i);
 		check_out("");
 	}
+	run(2, "list", "foo", NULL);
+	check_err("qemuctl: list: foo is one word too many\n"
+	    "usage: qemuctl [-jrv] [-c uri] list [-an]\n");
+	run(2, "autostart", "web1", "maybe", NULL);
+	check_err("qemuctl: autostart: maybe is neither on nor off\n"
+	    "usage: qemuctl [-jrv] [-c uri] autostart NAME on|off\n");
+	run(2, "rename", "web1", NULL);
+	check_err("qemuctl: rename: an argument is missing behind web1\n"
+	    "usage: qemuctl [-jrv] [-c uri] rename NAME NEW\n");
+	run(2, "start", NULL);
+	check_err("qemuctl: start: an argument is missing\n"
+	    "usage: qemuctl [-jrv] [-c uri] start [-p] NAME ...\n");
+	run(2, "-j", "edit", "web1", NULL);
+	check_err("qemuctl: edit: there is no JSON output\n"
+	    "usage: qemuctl [-rv] [-c uri] edit NAME\n");
+	run(2, "st", NULL);
+	ATF_CHECK(strncmp(file_read("err"), "qemuctl: st: this may be short "
+	    "for start, status, stop\nusage: ", 62) == 0);
+	run(2, "help", "re", NULL);
+	check_err("qemuctl: re: this may be short for reboot, rename, reset, "
+	    "resume\n");
+	run(2, "nix", NULL);
+	ATF_CHECK(strncmp(file_read("err"), "qemuctl: nix: there is no such "
+	    "command\nusage: ", 46) == 0);
 	run(2, "stop", "--frob", NULL);
 	ATF_CHECK(strncmp(file_read("err"), "qemuctl: stop: there is no option "
 	    "--frob\nusage: qemuctl ", 55) == 0);
@@ -1182,9 +1213,10 @@ ATF_TC_BODY(exits, tc)
 	ATF_CHECK(strncmp(file_read("err"), "qemuctl: cannot connect to "
 	    "qemud:///system: No such file or directory\n  its socket is /",
 	    85) == 0);
-	run(4, "-c", "nonsense", "list", NULL);
+	run(2, "-c", "nonsense", "list", NULL);
 	check_err("qemuctl: \"nonsense\" is not a URI; qemud:///system is "
 	    "one\n");
+	run(2, "-c", "qemud:///systen", "list", NULL);
 	model.garbage = 1;
 	begin();
 	run(1, "list", NULL);
@@ -1363,7 +1395,8 @@ ATF_TC_BODY(console, tc)
 	begin();
 	run(1, "console", "web1", NULL);
 	check_err("qemuctl: web1: cannot open its console: operation failed: "
-	    "Active console session exists for this domain\n");
+	    "Active console session exists for this domain\n"
+	    "  qemuctl console -f takes it from who has it\n");
 	end();
 }
 
@@ -1562,7 +1595,7 @@ ATF_TC_BODY(watch, tc)
 		" \303\244\\033[31m wakeup\n"
 	};
 	char				*s;
-	const char			*what;
+	const char			*what, *when;
 	json_t				*j;
 	size_t				 i;
 
@@ -1586,8 +1619,11 @@ ATF_TC_BODY(watch, tc)
 		j = json_loads(s, JSON_DISABLE_EOF_CHECK, NULL);
 		ATF_REQUIRE_MSG(j != NULL, "%s", s);
 		ATF_CHECK_EQ(json_unpack(j, "{s:s, s:s, s:s, s:i, s:s}",
-		    "time", &what, "name", &what, "uuid", &what, "id",
+		    "time", &when, "name", &what, "uuid", &what, "id",
 		    &(int){ 0 }, "event", &what), 0);
+		/* RFC 3339 */
+		ATF_CHECK_MSG(strlen(when) == 20 && when[10] == 'T' &&
+		    when[19] == 'Z', "%s", when);
 		if (i == 0) {
 			ATF_CHECK_EQ(json_unpack(j, "{s:s}", "what", &what),
 			    0);
