@@ -46,7 +46,8 @@ image_open(const struct conf *conf, const char *path, int writable, char *why,
 	}
 	if ((dir = conf_files_find(conf, path)) == NULL) {
 		snprintf(why, whysize, "%." SHOWN "s: no \"files in\" line of "
-		    "the configuration has a folder that it is in", path);
+		    "the configuration has a folder that it is in; lines of "
+		    "your own replace the default ones", path);
 		errno = EACCES;
 		return (-1);
 	}

@@ -733,23 +733,35 @@ distance(const char *a, size_t alen, const char *b)
 	return (row[blen]);
 }
 
-/* "found this, expected that, that or that (did you mean that?)" */
+/*
+ * "found this, expected that, that or that (did you mean that?)"; where a
+ * line begins, all words that it may begin with, unless we know which was
+ * meant.
+ */
 static int
 yyreport_syntax_error(const yypcontext_t *ctx, struct source *s)
 {
 	yysymbol_kind_t	 want[YYNTOKENS], found = yypcontext_token(ctx);
 	const char	*text = s->buf + s->token, *name, *near = NULL;
-	char		 list[256] = "";
+	char		 list[256] = "", all[256] = "";
 	size_t		 len = MIN(s->at - s->token, 64);
 	unsigned int	 d, least = 3;
-	int		 i, n;
+	int		 i, n, word;
 
+	word = found == YYSYMBOL_WORD ||
+	    (found >= YYSYMBOL_CALLS && found <= YYSYMBOL_USER);
 	n = yypcontext_expected_tokens(ctx, want, YYNTOKENS);
 	for (i = 0; i < n; i++) {
 		name = yysymbol_name(want[i]);
 		strlcat(list, i == 0 ? "" : i < n - 1 ? ", " : " or ",
 		    sizeof(list));
 		strlcat(list, name, sizeof(list));
+		if (want[i] >= YYSYMBOL_CALLS && want[i] <= YYSYMBOL_USER &&
+		    want[i] != YYSYMBOL_TENANT) {
+			strlcat(all, all[0] == '\0' ? ": " : ", ",
+			    sizeof(all));
+			strlcat(all, name, sizeof(all));
+		}
 		if (found == YYSYMBOL_WORD && want[i] >= YYSYMBOL_CALLS &&
 		    want[i] <= YYSYMBOL_USER &&
 		    (d = distance(text, len, name)) < least &&
@@ -763,8 +775,9 @@ yyreport_syntax_error(const yypcontext_t *ctx, struct source *s)
 		len = strlen(text);
 	}
 	conf_error(s->errs, yypcontext_location(ctx),
-	    "found %.*s, expected %s%s%s%s", (int)len, text,
-	    n > 8 ? "a directive" : list,
+	    "found %.*s, expected %s%s%s%s%s", (int)len, text,
+	    n > 8 ? "a directive" : list, n > 8 && near == NULL && word ?
+	    all : "",
 	    near != NULL ? " (did you mean " : "",
 	    near != NULL ? near : "", near != NULL ? "?)" : "");
 	return (0);

@@ -233,7 +233,8 @@ store_load(int first)
 	}
 	free(names);
 	load_autostart();
-	log_info("%u domains are defined", guests_count(1, 1));
+	n = guests_count(1, 1);
+	log_info("%d domain%s defined", n, n == 1 ? " is" : "s are");
 }
 
 /* -1: it was skipped, and the log says why. */

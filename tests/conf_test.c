@@ -541,7 +541,9 @@ ATF_TC_BODY(many_errors, tc)
 	ATF_CHECK_EQ(load("many", 0, &none, &lines), NULL);
 	ATF_CHECK_EQ(lines.n, CONF_ERRORS_MAX);
 	ATF_CHECK(strstr(lines.text, "\nmany:49:1: found x, expected a "
-	    "directive\nmany:50:1: too many errors, giving up\n") != NULL);
+	    "directive: calls, ") != NULL);
+	ATF_CHECK(strstr(lines.text, ", user\nmany:50:1: too many errors, "
+	    "giving up\n") != NULL);
 	free(lines.text);
 }
 
