@@ -367,6 +367,15 @@ parse_actions(struct xml *x, struct domain *d)
 			return (-1);
 		*all[i].action = u;
 	}
+	/* firmware resets the machine once more: it would never come up */
+	if ((d->on_poweroff == ACTION_RESTART ||
+	    d->on_poweroff == ACTION_RENAME_RESTART) &&
+	    (d->on_reboot == ACTION_DESTROY ||
+	    d->on_reboot == ACTION_PRESERVE))
+		return (xml_error(x, x->root, DOMAIN_ERR_CONFIG_UNSUPPORTED,
+		    "on_poweroff '%s' cannot be had with on_reboot '%s'",
+		    domain_actions[d->on_poweroff],
+		    domain_actions[d->on_reboot]));
 	return (0);
 }
 

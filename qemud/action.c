@@ -655,7 +655,10 @@ do_reboot(struct call *c, struct guest *g)
 {
 	const rp_dom_flags	*a = c->arg;
 
-	ask(c, g, a->flags, 1);
+	/* what the domain says of its reboots counts for this one, too */
+	ask(c, g, a->flags, g->live != NULL &&
+	    g->live->on_reboot != ACTION_DESTROY &&
+	    g->live->on_reboot != ACTION_PRESERVE);
 }
 
 static void

@@ -52,7 +52,8 @@ static void	 ready_set(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
 static void	 ready_went(struct guest *, const struct msg_op_done *,
 		    const char *, size_t, void *);
-static void	 on_shutdown(struct guest *, int);
+static int	 off_pauses(const struct guest *);
+static void	 on_shutdown(struct guest *, int, const char *);
 static void	 on_stop(struct guest *);
 static void	 on_resume(struct guest *);
 static void	 on_panic(struct guest *);
@@ -375,7 +376,7 @@ ready_running(struct guest *g, enum msg_runstate state)
 			guest_show(g, LV_PAUSED, LV_PAUSED_UNKNOWN);
 		break;
 	case RUN_SHUTDOWN:
-		on_shutdown(g, 1);
+		on_shutdown(g, 1, "");
 		break;
 	case RUN_PANICKED:
 		guest_show(g, LV_CRASHED, LV_CRASHED_PANICKED);
@@ -524,9 +525,12 @@ on_guest_event(struct chan *c, void *arg, int fd)
 		return (0);
 	switch (m->kind) {
 	case EV_SHUTDOWN:
-		on_shutdown(g, m->detail);
+		on_shutdown(g, m->detail, m->text);
 		break;
 	case EV_RESET:
+		/* so it will not power off for it any more */
+		if (g->rebooting && !g->resetting)
+			guest_rebooting(g, 0);
 		event_reboot(g);
 		break;
 	case EV_STOP:
@@ -577,23 +581,40 @@ on_guest_event(struct chan *c, void *arg, int fd)
  * itself unless the domain wants something else (domain/command.c).
  */
 static void
-on_shutdown(struct guest *g, int by_guest)
+on_shutdown(struct guest *g, int by_guest, const char *why)
 {
+	enum domain_action	 action;
+	int			 reset, pauses;
+
 	if (g->state != GST_RUNNING)
 		return;
+	/* a reset that ends it (on_reboot), as QEMU words it: "guest-reset" */
+	reset = strstr(why, "reset") != NULL;
+	action = reset ? g->live->on_reboot : g->live->on_poweroff;
+	pauses = off_pauses(g);
 	event_lifecycle(g, LV_EVENT_SHUTDOWN, by_guest ?
 	    LV_EVENT_SHUTDOWN_GUEST : LV_EVENT_SHUTDOWN_HOST);
 	guest_adopted(g);
-	if (g->rebooting || g->live->on_poweroff == ACTION_RESTART ||
-	    g->live->on_poweroff == ACTION_RENAME_RESTART) {
+	if ((g->rebooting && !reset) || action == ACTION_RESTART ||
+	    action == ACTION_RENAME_RESTART) {
 		restart_reset(g);
 		if (g->rebooting)
 			guest_rebooting(g, 0);
 		return;
 	}
 	guest_show(g, LV_SHUTDOWN, LV_SHUTDOWN_USER);
-	if (g->live->on_poweroff == ACTION_PRESERVE)
+	if (action == ACTION_PRESERVE)
 		guest_show(g, LV_PAUSED, LV_PAUSED_SHUTTING_DOWN);
+	else if (pauses)
+		guest_kill(g, NULL, 0);
+}
+
+/* Does QEMU outlive the guest's power-off?  (domain/command.c) */
+static int
+off_pauses(const struct guest *g)
+{
+	return (g->rebooting || g->live->on_poweroff != ACTION_DESTROY ||
+	    g->live->on_reboot == ACTION_PRESERVE);
 }
 
 /* A reboot by power button is a power-off that QEMU outlives. */
@@ -601,9 +622,8 @@ void
 guest_rebooting(struct guest *g, int on)
 {
 	g->rebooting = on;
-	monitor_op(g, OP_SHUTDOWN_ACTION, on ||
-	    g->live->on_poweroff != ACTION_DESTROY ? "pause" : "poweroff",
-	    rebooting_set, NULL);
+	monitor_op(g, OP_SHUTDOWN_ACTION, off_pauses(g) ? "pause" :
+	    "poweroff", rebooting_set, NULL);
 }
 
 static void

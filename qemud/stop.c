@@ -109,7 +109,8 @@ ended_how(struct guest *g, int ran, enum own_how how, int code, int *reason,
 	} else if (!ran || how == OWN_FAILED) {
 		*reason = LV_SHUTOFF_FAILED;
 		*detail = LV_EVENT_STOPPED_FAILED;
-	} else if (g->panicked || how == OWN_SIGNALLED || code != 0) {
+	} else if (g->panicked || (g->shown != LV_SHUTDOWN &&
+	    (how == OWN_SIGNALLED || code != 0))) {
 		*reason = LV_SHUTOFF_CRASHED;
 		*detail = LV_EVENT_STOPPED_CRASHED;
 	} else {

@@ -379,6 +379,14 @@ virsh_list() {
 	atf_check -o ignore ./v destroy run --graceful
 	listed "auto off pause" --all
 	refused "domain is not running" destroy off
+
+	# one whose QEMU comes to a bad end
+	atf_check -o ignore ./v start off
+	kill -KILL "$(pgrep -f -- "-uuid $(./v domuuid off)")"
+	wait_until state off "shut off (crashed)" --reason ||
+	    atf_fail "off: $(./v domstate off --reason)"
+	atf_check -o ignore ./v start --paused off
+	atf_check -o ignore ./v destroy off
 	atf_check -o ignore ./v destroy pause
 	atf_check -o inline:"shut off (destroyed)\n\n" \
 	    ./v domstate pause --reason

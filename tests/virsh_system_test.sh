@@ -240,6 +240,46 @@ autostart_body() {
 	atf_check test ! -L "$SYS/etc/autostart/auto.xml"
 }
 
+a_case actions "What a domain says of its power-off and reboot"
+actions_body() {
+	suite_system
+	clients
+	action off-restart restart restart
+	action boot-destroy destroy destroy
+	action boot-preserve destroy preserve
+	client events_of stdbuf -oL virsh -c "'$FULL'" event --all --loop
+	events_start off-restart
+	for name in off-restart boot-destroy boot-preserve; do
+		atf_check -o ignore ./v start $name
+	done
+	for name in off-restart boot-destroy boot-preserve; do
+		said $name "test guest: up"
+	done
+	id=$(./v domid off-restart)
+	atf_check -o ignore ./v shutdown boot-preserve
+	atf_check -o ignore ./v reboot boot-destroy
+	atf_check -o ignore ./v shutdown off-restart
+
+	wait_until state boot-preserve "shut off (shutdown)" --reason ||
+	    atf_fail "boot-preserve: $(./v domstate boot-preserve --reason)"
+	wait_until state boot-destroy "shut off (shutdown)" --reason ||
+	    atf_fail "boot-destroy: $(./v domstate boot-destroy --reason)"
+	events off-restart "Shutdown Finished after guest request" reboot
+	said off-restart "test guest: up" 2
+	atf_check -o inline:"$id\n\n" ./v domid off-restart
+	atf_check -o inline:"running (booted)\n\n" \
+	    ./v domstate off-restart --reason
+	# neither a pause nor a resumption was told of
+	atf_check -s exit:1 grep "off-restart': Suspended" events
+}
+
+# action NAME ON_POWEROFF ON_REBOOT
+action() {
+	guest_xml "$1" | sed "s,<devices>,<on_poweroff>$2</on_poweroff>&,
+	    s,<devices>,<on_reboot>$3</on_reboot>&," >"$1.xml"
+	atf_check -o ignore ./v define "$1.xml"
+}
+
 a_case sockets "virsh without a URI, on the sockets that libvirt has"
 sockets_body() {
 	# a /run of its own, beside whatever there is
@@ -274,5 +314,6 @@ atf_init_test_cases() {
 	atf_add_test_case folder
 	atf_add_test_case restart
 	atf_add_test_case autostart
+	atf_add_test_case actions
 	atf_add_test_case sockets
 }

@@ -79,6 +79,9 @@ refused(UNSUPPORTED, DOMAIN, "line 3, <numatune>", define,
         xml("x", extra="<numatune/>"))
 refused(UNSUPPORTED, DOMAIN, "<hostdev>", define,
         xml("x", "<hostdev mode='subsystem' type='usb'/>"))
+refused(UNSUPPORTED, DOMAIN, "on_reboot", define,
+        xml("x", extra="<on_poweroff>restart</on_poweroff>"
+            "<on_reboot>destroy</on_reboot>"))
 refused(UNSUPPORTED, DOMAIN, "VNC password", define,
         xml("x", "<graphics type='vnc' passwd='123456789'/>"))
 refused(libvirt.VIR_ERR_XML_INVALID_SCHEMA, DOMAIN, "<frobnicate>",
