@@ -44,7 +44,7 @@ proc_init(struct proc *p, const char *name, int argc, char **argv,
 		fatalx("event_base_new");
 	p->parent = chan_new(p->base, PROC_CHANNEL_FD, "parent", from_parent,
 	    owner, proc_parent_gone);
-	if (p->parent == NULL)
+	if (p->parent == NULL || chan_set_priority(p->parent, 0) == -1)
 		fatal("channel to the parent");
 }
 

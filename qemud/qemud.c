@@ -179,7 +179,8 @@ on_peer(struct chan *c, void *arg, int fd)
 		}
 		env.monitord = chan_new(env.proc.base, fd, name,
 		    from_monitord, NULL, monitord_closed);
-		if (env.monitord == NULL)
+		if (env.monitord == NULL ||
+		    chan_set_priority(env.monitord, 0) == -1)
 			fatal("%s", name);
 		chan_hold(env.monitord, !env.proc.ready);
 		launchers_renew();
@@ -202,7 +203,7 @@ on_peer(struct chan *c, void *arg, int fd)
 	    from_netd_launch, &env.netd[m->role], netd_closed);
 	/* whoever may only look must not keep others waiting */
 	if (peer == NULL || chan_set_priority(peer, m->role == ROLE_NETD ?
-	    0 : PROC_PRIORITIES - 1) == -1)
+	    0 : m->role == ROLE_NETD_LAUNCH ? 1 : 2) == -1)
 		fatal("%s", name);
 	chan_set_drained(peer, netd_drained);
 	env.netd[m->role] = peer;

@@ -529,7 +529,10 @@ ATF_TC_BODY(judge, tc)
 		    "for launchers only, not for virConnectGetType" },
 		{ { REM, 1, FRAME_CALL, 1, 0 }, LAUNCH, JUDGE_REFUSE,
 		    RPCE_ACCESS_DENIED, NULL },
-		{ { OWN, 16, FRAME_CALL, 1, 0 }, RO, JUDGE_CALL, 0, NULL },
+		{ { OWN, 17, FRAME_CALL, 1, 0 }, RO, JUDGE_CALL, 0, NULL },
+		{ { OWN, 16, FRAME_CALL, 1, 0 }, RO, JUDGE_REFUSE,
+		    RPCE_OPERATION_DENIED, "operation forbidden: read only "
+		    "access prevents guest_log" },
 		{ { OWN, 8, FRAME_CALL, 1, 0 }, LAUNCH, JUDGE_REFUSE,
 		    RPCE_RPC, "unknown procedure: 8" },
 
