@@ -139,6 +139,7 @@ main(int argc, char *argv[])
 	    env.session ? "session" : "system", QEMUD_VERSION);
 	event_base_dispatch(env.base);
 	sockets_unlink(env.conf);
+	instance_over();
 	log_info("stopped");
 	return (0);
 }

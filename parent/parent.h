@@ -55,6 +55,8 @@ void	 dirs_make(struct env *);
  */
 void	 instance_lock(struct env *);
 void	 instance_pid(void);
+/* Nobody is there any more: the pid may be another process's soon. */
+void	 instance_over(void);
 /*
  * Binds every listener of conf that has no descriptor yet, and waits that
  * long for those that are in use.  0, or -1 after a log line for each that

@@ -78,6 +78,13 @@ dir_below(const struct conf *conf, enum msg_dir dir, const char *name)
 	return (path);
 }
 
+void
+instance_over(void)
+{
+	if (ftruncate(lock_fd, 0) == -1)
+		log_warn("cannot empty the lock file");
+}
+
 /* Two instances over the same guests would start each of them twice. */
 static void
 dir_lock(const char *path)

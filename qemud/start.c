@@ -179,7 +179,7 @@ start_launch(struct start *s, struct rpc_error *err)
 		goto fail;
 	s->plan = chan_new(env.proc.base, fds[0], guest_name(g),
 	    from_launcher, s, plan_closed);
-	if (s->plan == NULL) {
+	if (s->plan == NULL || chan_set_priority(s->plan, 0) == -1) {
 		close(fds[1]);
 		goto fail;
 	}

@@ -544,7 +544,7 @@ ATF_TC_BODY(launch_register, tc)
 ATF_TC_WITHOUT_HEAD(launch_parked);
 ATF_TC_BODY(launch_parked, tc)
 {
-	struct msg_setup_netd	 limits = {10, 10, 1, 0, 0, 0 };
+	struct msg_setup_netd	 limits = { 10, 10, 1, 0, 0, 0 };
 	struct msg_client_new	 new;
 	struct msg_call		 m;
 	struct msg_reply	 r = { 0 };

@@ -337,7 +337,7 @@ ATF_TC_BODY(long_bodies, tc)
 ATF_TC_WITHOUT_HEAD(clients_max);
 ATF_TC_BODY(clients_max, tc)
 {
-	struct msg_setup_netd	 limits = { 3, 3, 10, 0 };
+	struct msg_setup_netd	 limits = { 3, 3, 10, 0, 0, 0 };
 	int			 fd[3], i;
 
 	netd_start(ROLE_NETD, &limits);
@@ -368,7 +368,7 @@ ATF_TC_BODY(clients_max, tc)
 ATF_TC_WITHOUT_HEAD(clients_per_user);
 ATF_TC_BODY(clients_per_user, tc)
 {
-	struct msg_setup_netd	 limits = { 100, 2, 10, 0 };
+	struct msg_setup_netd	 limits = { 100, 2, 10, 0, 0, 0 };
 	int			 a, b, i;
 
 	netd_start(ROLE_NETD_RO, &limits);
@@ -396,7 +396,7 @@ ATF_TC_HEAD(other_users, tc)
 }
 ATF_TC_BODY(other_users, tc)
 {
-	struct msg_setup_netd	 limits = { 100, 1, 10, 0 };
+	struct msg_setup_netd	 limits = { 100, 1, 10, 0, 0, 0 };
 	struct msg_client_new	 new;
 	int			 a, b;
 
@@ -426,7 +426,7 @@ ATF_TC_BODY(other_users, tc)
 ATF_TC_WITHOUT_HEAD(calls_max);
 ATF_TC_BODY(calls_max, tc)
 {
-	struct msg_setup_netd	 limits = { 10, 10, 2, 0 };
+	struct msg_setup_netd	 limits = { 10, 10, 2, 0, 0, 0 };
 	struct seen		 a, b, c;
 	int			 fd, other;
 
@@ -475,7 +475,7 @@ ATF_TC_BODY(calls_max, tc)
 ATF_TC_WITHOUT_HEAD(push_back);
 ATF_TC_BODY(push_back, tc)
 {
-	struct msg_setup_netd	 limits = { 10, 10, 1, 0 };
+	struct msg_setup_netd	 limits = { 10, 10, 1, 0, 0, 0 };
 	struct seen		 s;
 	struct frame_header	 h = { RP_PROGRAM, RP_VERSION,
 				    PROC_domain_define_xml, FRAME_CALL, 0,
@@ -641,7 +641,7 @@ ATF_TC_WITHOUT_HEAD(keepalive);
 ATF_TC_BODY(keepalive, tc)
 {
 	static char		 all[100000 * FRAME_HEAD];
-	struct msg_setup_netd	 limits = { 10, 10, 2, 1 };
+	struct msg_setup_netd	 limits = { 10, 10, 2, 1, 0, 0 };
 	struct frame_header	 flood = { RP_PROGRAM, RP_VERSION, HOSTNAME,
 				    FRAME_CALL, 0, FRAME_OK };
 	struct frame_header	 pong = { KEEPALIVE_PROGRAM,
@@ -1055,7 +1055,7 @@ ATF_TC_BODY(not_before_setup, tc)
 	static char		 none[] = "";
 	struct msg_setup	 m = { .role = ROLE_NETD, .session = TRUE,
 				    .root = none, .to_stderr = TRUE };
-	struct msg_setup_netd	 limits = { 1, 1, 1, 0 };
+	struct msg_setup_netd	 limits = { 1, 1, 1, 0, 0, 0 };
 	struct frame_header	 h = { KEEPALIVE_PROGRAM, KEEPALIVE_VERSION,
 				    KEEPALIVE_PING, FRAME_MESSAGE, 0, 0 };
 	struct answer		 a;
@@ -1086,7 +1086,7 @@ ATF_TC_BODY(log_to_syslog, tc)
 	static char		 none[] = "";
 	struct msg_setup	 m = { .role = ROLE_NETD, .session = TRUE,
 				    .root = none, .to_stderr = FALSE };
-	struct msg_setup_netd	 limits = { 10, 10, 10, 0 };
+	struct msg_setup_netd	 limits = { 10, 10, 10, 0, 0, 0 };
 	int			 fd, i;
 
 	netd_exec();
@@ -1112,7 +1112,7 @@ ATF_TC_BODY(confined, tc)
 {
 	struct msg_setup	 m = { .role = ROLE_NETD_RO, .uid = 4711,
 				    .gid = 4712, .to_stderr = TRUE };
-	struct msg_setup_netd	 limits = { 10, 10, 10, 0 };
+	struct msg_setup_netd	 limits = { 10, 10, 10, 0, 0, 0 };
 	struct seen		 s;
 	struct stat		 st;
 	char			 path[64], line[256], uids[64] = "";
