@@ -46,7 +46,7 @@ errors_body() {
 		exec sleep 600
 	EOF2
 	chmod -R 755 emulators
-	suite_system "emulators { \"$PWD/emulators/*\" }" "start timeout 3"
+	suite_system "emulators { \"$PWD/emulators/*\" }" "start timeout 6"
 	python errors.py "$FULL" "$PWD/emulators" "$SYS/img"
 	# neither a launcher nor what it ran is left
 	wait_until none_left || atf_fail "$(ps -eo uid,pid,args |

@@ -195,7 +195,7 @@ restart_body() {
 " "guest# " "echo answer \$((4 + 5))
 " "answer 9" "$(printf '\035')" -- virsh -c "$FULL" console web1
 	atf_check -o ignore ./v shutdown web1
-	wait_until state web1 "shut off (shutdown)" --reason ||
+	await state web1 "shut off (shutdown)" --reason ||
 	    atf_fail "no shutdown: $(./v domstate web1 --reason)"
 }
 
@@ -260,9 +260,9 @@ actions_body() {
 	atf_check -o ignore ./v reboot boot-destroy
 	atf_check -o ignore ./v shutdown off-restart
 
-	wait_until state boot-preserve "shut off (shutdown)" --reason ||
+	await state boot-preserve "shut off (shutdown)" --reason ||
 	    atf_fail "boot-preserve: $(./v domstate boot-preserve --reason)"
-	wait_until state boot-destroy "shut off (shutdown)" --reason ||
+	await state boot-destroy "shut off (shutdown)" --reason ||
 	    atf_fail "boot-destroy: $(./v domstate boot-destroy --reason)"
 	events off-restart "Shutdown Finished after guest request" reboot
 	said off-restart "test guest: up" 2
