@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -160,5 +161,7 @@ proc_child(const struct proc_spec *spec)
 	    setresuid(spec->uid, spec->uid, spec->uid) == -1))
 		_exit(126);
 	execve(spec->path, spec->argv, env);
+	dprintf(STDERR_FILENO, "uid %u cannot run %s: %s\n", geteuid(),
+	    spec->path, strerror(errno));
 	_exit(127);
 }

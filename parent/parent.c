@@ -45,6 +45,7 @@ static void	 complain_log(void *, const char *);
 static struct conf *
 		 configuration(struct env *, conf_complain *);
 static void	 find_programs(struct env *);
+static void	 check_launcher(const char *);
 static void	 signals(struct env *);
 static void	 on_signal(evutil_socket_t, short, void *);
 static void	 reload(struct env *);
@@ -196,6 +197,28 @@ find_programs(struct env *env)
 		fatal("%s", env->libexec);
 	if (access(env->launcher, X_OK) == -1)
 		fatal("%s", env->launcher);
+	if (!env->session)
+		check_launcher(env->launcher);
+}
+
+/* Guests run it under uids of their own, so the way to it must be open. */
+static void
+check_launcher(const char *path)
+{
+	char		*way, *p;
+	struct stat	 st;
+
+	if ((way = strdup(path)) == NULL)
+		fatal(NULL);
+	for (p = way + strlen(way); p != NULL; p = strrchr(way, '/')) {
+		*p = '\0';
+		if (way[0] != '\0' && stat(way, &st) == 0 &&
+		    !(st.st_mode & S_IXOTH))
+			log_warnx("%s: may not be %s by others, so no guest "
+			    "can be started", way,
+			    S_ISDIR(st.st_mode) ? "entered" : "run");
+	}
+	free(way);
 }
 
 static void

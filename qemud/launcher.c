@@ -359,8 +359,8 @@ launcher_ended_status(const struct msg_launcher_ended *m)
 	if (g->start != NULL) {
 		rpc_error_clear(&err);
 		rpc_error_set(&err, RPCD_QEMU, RPCE_OPERATION_FAILED,
-		    "the launcher of domain '%s' has ended; its log may say "
-		    "why", guest_name(g));
+		    "the launcher of domain '%s' has ended; %s/%s.log may say "
+		    "why", guest_name(g), env.conf.log, guest_name(g));
 		start_fail_with(g, &err);
 	}
 	guest_kill(g, NULL, 0);
