@@ -18,6 +18,7 @@ a_case() {
 		atf_set descr '$2'
 		atf_set require.user root
 		atf_set require.progs 'virsh qemu-system-x86_64 xmllint'
+		atf_set timeout 600
 	}
 	$1_cleanup() {
 		for _pid in \$(cat pids 2>/dev/null); do
@@ -240,7 +241,10 @@ each_child() {
 			kill_children "$c"
 			case $c in
 			qemud)		connected "gone gone" ;;
-			"netd full")	connected "gone ok" ;;
+			"netd full")	connected "gone ok"
+					# what was written before is shown
+					[ "$state" = paused ] ||
+					    said web "ab$_word" ;;
 			"netd ro")	connected "ok gone" ;;
 			*)		connected "ok ok" ;;
 			esac

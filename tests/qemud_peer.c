@@ -28,6 +28,7 @@
 
 #define WAIT_MS		60000
 #define CLIENT		1		/* ours, on the full channel */
+#define SETTLER		999999		/* ours, on the others */
 
 static int	 peer_get(struct peer *, struct imsg *);
 static void	 wait_for(int, short);
@@ -211,18 +212,28 @@ qemud_kill(void)
 
 /*
  * What it says to others goes out when it has dealt with what it read; the
- * second answer comes after that.
+ * second answer comes after that.  It listens last to launchers and to those
+ * who may only look, so one of these is asked.
  */
 void
 qemud_settle(void)
 {
-	rp_text	 res;
-	int	 i;
+	struct peer	*p;
+	own_ended	 end = { .how = OWN_EXITED };
+	char		 none[] = "";
+	int		 i;
 
-	for (i = 0; i < 2; i++) {
-		ask(full, CLIENT, "connect_get_hostname", NULL, &res);
-		rpc_free((xdrproc_t)xdr_rp_text, &res);
-	}
+	end.name = end.text = none;
+	p = launch->fd != -1 && peer_next(launch) == 0 ? launch :
+	    ro->fd != -1 && peer_next(ro) == 0 ? ro : full;
+	if (!p->asked)
+		client_new(p, SETTLER);
+	p->asked = 1;
+	for (i = 0; i < 2; i++)
+		if (p == launch)
+			ask(p, SETTLER, "launch_ended", &end, NULL);
+		else
+			ask(p, SETTLER, "auth_list", NULL, NULL);
 }
 
 off_t
@@ -257,6 +268,7 @@ void
 peer_open(struct peer *p, int fd)
 {
 	p->fd = fd;
+	p->asked = 0;
 	ATF_REQUIRE_EQ(0, imsgbuf_init(&p->ibuf, fd));
 	imsgbuf_allow_fdpass(&p->ibuf);
 	ATF_REQUIRE_EQ(0, imsgbuf_set_maxsize(&p->ibuf, CHAN_PAYLOAD_MAX));

@@ -29,6 +29,7 @@
 struct peer {
 	struct imsgbuf	 ibuf;
 	int		 fd;		/* -1: closed */
+	int		 asked;		/* by qemud_settle */
 };
 extern struct peer	 parent;
 extern struct peer	 peers[ROLE_COUNT];	/* by role of who we are */

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -256,6 +257,56 @@ ATF_TC_BODY(monitord_ends_in_calls, tc)
 	running_clear(&r);
 }
 
+/* --- load ----------------------------------------------------------------------- */
+
+/*
+ * Calls without a pause from clients with full control: whoever else has
+ * something to say gets a turn all the same.
+ */
+ATF_TC_WITHOUT_HEAD(busy);
+ATF_TC_BODY(busy, tc)
+{
+	const struct rpc_proc	*hostname = proc_named("connect_get_hostname");
+	const struct rpc_proc	*xml = proc_named("domain_get_xml_desc");
+	rp_dom_flags		 arg = { .flags = 0 };
+	struct running		 r;
+	struct answer		 a;
+	static char		 junk[1 << 20];
+	uint64_t		 bytes;
+	pid_t			 pid;
+	ssize_t			 n;
+	int			 i;
+
+	qemud_start();
+	guest_define("web", "<serial type='pty'/><graphics type='vnc'/>");
+	guest_run("web", &r);
+	client_new(ro, 1);
+	client_open(ro, 1, 0);
+	arg.dom = r.dom;
+	/* one writes, the other reads, and both are faster than qemud */
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			call(full, 1, 0, xml, &arg);
+	}
+	for (i = 0; i < 20; i++) {
+		call(ro, 1, i, hostname, NULL);
+		for (bytes = 0; peer_next(ro) == 0 && bytes < 1 << 30;
+		    bytes += n)
+			if ((n = recv(full->fd, junk, sizeof(junk),
+			    MSG_DONTWAIT)) == -1)
+				n = 0;
+		ATF_REQUIRE_MSG(peer_next(ro) != 0, "others are not heard");
+		answer_take(ro, &a);
+		answer_clear(&a);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	qemud_kill();
+	running_clear(&r);
+}
+
 /* --- qemud ends ---------------------------------------------------------------- */
 
 /* Up to where channels are made; the launchers' one comes first. */
@@ -420,6 +471,7 @@ ATF_TC_BODY(adopts_without_launcher, tc)
 
 	ATF_REQUIRE((pid = fork()) != -1);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
 	}
@@ -707,6 +759,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, launcher_ends_early);
 	ATF_TP_ADD_TC(tp, monitord_ends_in_start);
 	ATF_TP_ADD_TC(tp, monitord_ends_in_calls);
+	ATF_TP_ADD_TC(tp, busy);
 	ATF_TP_ADD_TC(tp, adopts);
 	ATF_TP_ADD_TC(tp, adopts_late);
 	ATF_TP_ADD_TC(tp, adopts_dead);
