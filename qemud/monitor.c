@@ -267,8 +267,8 @@ on_op_done(struct chan *c, void *arg, int fd)
 {
 	struct msg_op_done	*m = arg;
 	struct op		*op;
-	const char		*body = m->body.body_val;
 	size_t			 len = m->body.body_len;
+	const char		*body = len > 0 ? m->body.body_val : "";
 
 	TAILQ_FOREACH(op, &ops, entry)
 		if (op->id == m->id)

@@ -32,6 +32,7 @@
 
 static int	 file_name(char *, size_t, const char *, const char *,
 		    struct rpc_error *);
+static int	 sync_below(int, const char *);
 static int	 load_file(const char *, int);
 static int	 load_incomplete(const char *, struct domain *);
 static struct guest *
@@ -136,6 +137,21 @@ store_remove(const char *name, struct rpc_error *err)
 	return (0);
 }
 
+/* A folder within dir, if it is there. */
+static int
+sync_below(int dir, const char *name)
+{
+	int	 fd, ret;
+
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+	    O_CLOEXEC);
+	if (fd == -1)
+		return (errno == ENOENT ? 0 : -1);
+	ret = fsync(fd);
+	close(fd);
+	return (ret);
+}
+
 int
 store_autostart(const char *name, int on, struct rpc_error *err)
 {
@@ -151,7 +167,7 @@ store_autostart(const char *name, int on, struct rpc_error *err)
 			goto fail;
 	} else if (unlinkat(dir, link, 0) == -1 && errno != ENOENT)
 		goto fail;
-	if (fsync(dir) == -1)
+	if (fsync(dir) == -1 || sync_below(dir, AUTOSTART) == -1)
 		goto fail;
 	return (0);
 
